@@ -1,1 +1,2 @@
-export {};
+export * from "./cluster-config.ts";
+export * from "./errors.ts";

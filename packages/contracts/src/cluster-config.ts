@@ -1,0 +1,97 @@
+import { z } from "zod";
+
+/** Node ids are corosync's: 1 to 2^32 - 1. */
+export const NodeIdSchema = z.int().min(1).max(0xffff_ffff);
+export type NodeId = z.infer<typeof NodeIdSchema>;
+
+/** How heartbeats travel; `udp` is multicast, `udpu` and `knet` are unicast. */
+export const TransportSchema = z.enum(["udp", "udpu", "knet"]);
+
+/** One ring: index 0 is ring0. `mcastport` is the heartbeats' UDP port on that ring. */
+export const RingSchema = z.object({
+  ring: z.int().min(0).max(7),
+  bindnetaddr: z.string().optional(),
+  mcastaddr: z.string().optional(),
+  mcastport: z.int().min(1).max(65_535),
+  ttl: z.int().min(0).max(255),
+});
+export type Ring = z.infer<typeof RingSchema>;
+
+export const NodeConfigSchema = z.object({
+  id: NodeIdSchema,
+  /** Indexed by ring; ring0 is always there. */
+  addresses: z.array(z.string()).min(1).max(8),
+  name: z.string().optional(),
+  /** Higher leads. 0 votes but never leads. */
+  prio: z.int().min(0),
+  /** Whether the node keeps the replica of all inventories. */
+  replication: z.boolean(),
+  votes: z.int().min(0),
+});
+export type NodeConfig = z.infer<typeof NodeConfigSchema>;
+
+export const ClusterIpSchema = z.object({
+  address: z.string(),
+  family: z.union([z.literal(4), z.literal(6)]),
+  device: z.string().min(1).max(15),
+  prefixLength: z.int().min(0).max(128),
+});
+export type ClusterIp = z.infer<typeof ClusterIpSchema>;
+
+/** What serves on the `ihttpd` ports of the cluster address. */
+export const ManagedServiceSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("none") }),
+  z.object({ kind: z.literal("unit"), unit: z.string(), startTimeoutMs: z.int(), stopTimeoutMs: z.int() }),
+  z.object({
+    kind: z.literal("command"),
+    /** Run by `/bin/sh -c` in its own process group. */
+    command: z.string(),
+    startTimeoutMs: z.int(),
+    stopTimeoutMs: z.int(),
+  }),
+]);
+export type ManagedServiceConfig = z.infer<typeof ManagedServiceSchema>;
+
+/** Something the file asks for and we do not honour. A dangerous one keeps the node from starting. */
+export const NotHonouredSchema = z.object({
+  key: z.string(),
+  line: z.int(),
+  column: z.int(),
+  dangerous: z.boolean(),
+  message: z.string(),
+  hint: z.string(),
+});
+export type NotHonoured = z.infer<typeof NotHonouredSchema>;
+
+/** The meaning of a cluster.conf, defaults filled in. Made by corosync-conf alone. */
+export const ClusterConfigSchema = z.object({
+  clusterName: z.string().min(1).max(64),
+  configVersion: z.int().min(0),
+  /** T: the one timing knob. Every other duration follows from it. */
+  tokenMs: z.int().min(100),
+  transport: TransportSchema,
+  rings: z.array(RingSchema).min(1).max(8),
+  /** Sum of all votes that count: max(expected_votes, sum of the nodes' votes). */
+  totalVotes: z.int().min(1),
+  /** floor(totalVotes / 2) + 1. */
+  quorumVotes: z.int().min(1),
+  /** port0 … portN-1. */
+  ihttpdPorts: z.array(z.int().min(1).max(65_535)),
+  /** Sorted by id. */
+  nodes: z.array(NodeConfigSchema).min(1),
+  clusterIps: z.array(ClusterIpSchema),
+  managedService: ManagedServiceSchema,
+  lockFile: z.string().optional(),
+  relocatedMarker: z.string().optional(),
+  /** TCP port of the nats-servers' routes between nodes. */
+  routePort: z.int().min(1).max(65_535),
+  /** Automation is off until this instant (ISO 8601, UTC); absent when armed. */
+  disarmedUntil: z.string().optional(),
+  notHonoured: z.array(NotHonouredSchema),
+});
+export type ClusterConfig = z.infer<typeof ClusterConfigSchema>;
+
+/** The strict majority of all votes: floor(total / 2) + 1 (corosync's votequorum). */
+export function quorumOf(totalVotes: number): number {
+  return Math.floor(totalVotes / 2) + 1;
+}
