@@ -18,23 +18,41 @@ export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
  */
 export const ERROR_TABLE = {
   CONFIG_SYNTAX: { exit: EXIT_CODES.configuration, meaning: "The configuration file's grammar is broken." },
-  CONFIG_INVALID: { exit: EXIT_CODES.configuration, meaning: "The configuration can be read but cannot work." },
+  CONFIG_INVALID: {
+    exit: EXIT_CODES.configuration,
+    meaning: "The configuration can be read but cannot work.",
+  },
   CONFIG_UNREADABLE: { exit: EXIT_CODES.configuration, meaning: "The configuration file cannot be read." },
   CONFIG_STALE: { exit: EXIT_CODES.error, meaning: "The change was made against an older configuration." },
-  KEY_INVALID: { exit: EXIT_CODES.configuration, meaning: "The cluster key is missing, unreadable or of the wrong size." },
+  KEY_INVALID: {
+    exit: EXIT_CODES.configuration,
+    meaning: "The cluster key is missing, unreadable or of the wrong size.",
+  },
   KEY_MODE: { exit: EXIT_CODES.configuration, meaning: "The cluster key can be read by others." },
   NODE_UNKNOWN: { exit: EXIT_CODES.noSuchThing, meaning: "No node of that id or name is in the node list." },
-  STATE_MISSING: { exit: EXIT_CODES.configuration, meaning: "The state folder is empty; an empty folder is not a new node." },
+  STATE_MISSING: {
+    exit: EXIT_CODES.configuration,
+    meaning: "The state folder is empty; an empty folder is not a new node.",
+  },
   STATE_CORRUPT: { exit: EXIT_CODES.error, meaning: "A state file does not match its digest." },
   NOT_ROOT: { exit: EXIT_CODES.error, meaning: "The command needs root." },
   TOOL_MISSING: { exit: EXIT_CODES.error, meaning: "A system tool is not installed." },
   TOOL_FAILED: { exit: EXIT_CODES.error, meaning: "A system tool ended with an error." },
   INTERFACE_MISSING: { exit: EXIT_CODES.error, meaning: "The network interface does not exist." },
-  ADDRESS_MISSING: { exit: EXIT_CODES.error, meaning: "None of this host's addresses fits the configuration." },
+  ADDRESS_MISSING: {
+    exit: EXIT_CODES.error,
+    meaning: "None of this host's addresses fits the configuration.",
+  },
   ADDRESS_IN_USE: { exit: EXIT_CODES.error, meaning: "Another machine answers for the address." },
   PORT_TAKEN: { exit: EXIT_CODES.error, meaning: "Another program listens on the port." },
-  SYMLINK_REFUSED: { exit: EXIT_CODES.error, meaning: "The path is a symbolic link, which could lead elsewhere." },
-  SERVICE_FAILED: { exit: EXIT_CODES.error, meaning: "The managed service did not start or does not answer." },
+  SYMLINK_REFUSED: {
+    exit: EXIT_CODES.error,
+    meaning: "The path is a symbolic link, which could lead elsewhere.",
+  },
+  SERVICE_FAILED: {
+    exit: EXIT_CODES.error,
+    meaning: "The managed service did not start or does not answer.",
+  },
   DISK_FULL: { exit: EXIT_CODES.error, meaning: "The state could not be written." },
   BUS_UNREACHABLE: { exit: EXIT_CODES.unreachable, meaning: "The node's local NATS server does not answer." },
   REQUEST_TIMEOUT: { exit: EXIT_CODES.unreachable, meaning: "No answer came in time." },

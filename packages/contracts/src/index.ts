@@ -1,2 +1,6 @@
+export * from "./ballot.ts";
 export * from "./cluster-config.ts";
 export * from "./errors.ts";
+export * from "./local-messages.ts";
+export * from "./requests.ts";
+export * from "./subjects.ts";

@@ -1,0 +1,82 @@
+/**
+ * Requests between services and from the command line: subject `requestSubject(cluster, node, service, verb)`,
+ * JSON both ways. Every answer is `{ ok: true, … }` or `{ ok: false, error }`.
+ */
+import { z } from "zod";
+import { ConfigRefSchema, TermSchema } from "./ballot.ts";
+import { NodeIdSchema } from "./cluster-config.ts";
+import { ERROR_TABLE, type ErrorCode } from "./errors.ts";
+import {
+  PeersMessageSchema,
+  QuorumMessageSchema,
+  ReasonSchema,
+  ReportMessageSchema,
+} from "./local-messages.ts";
+
+export const FailureSchema = z.object({
+  ok: z.literal(false),
+  error: z.object({
+    code: z.custom<ErrorCode>((value) => typeof value === "string" && value in ERROR_TABLE),
+    message: z.string(),
+    hint: z.string(),
+  }),
+});
+
+function answer<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.union([z.object({ ok: z.literal(true), ...shape }), FailureSchema]);
+}
+
+export const ConfigHistoryEntrySchema = z.object({
+  ref: ConfigRefSchema,
+  /** Wall clock of this node when it was stored, ISO 8601 UTC. */
+  storedAt: z.string(),
+  /** The node that proposed it under ref.term. */
+  from: NodeIdSchema.nullable(),
+  reason: ReasonSchema,
+});
+
+/** Verbs by service. The distributor of a node that is not master passes `propose` on to the master's. */
+export const REQUESTS = {
+  membership: {
+    status: {
+      request: z.object({}),
+      answer: answer({ peers: PeersMessageSchema, counters: z.record(z.string(), z.int()) }),
+    },
+  },
+  "quorum-evaluator": {
+    status: { request: z.object({}), answer: answer({ quorum: QuorumMessageSchema }) },
+    /** Asks the master (this node) to hand over to `target`; answers when the order is taken. */
+    move: { request: z.object({ target: NodeIdSchema }), answer: answer({ term: TermSchema }) },
+    /** This node is about to stop: hand over if master, then ask to leave the view. Answers when done. */
+    drain: { request: z.object({}), answer: answer({}) },
+  },
+  "failover-actuator": {
+    status: { request: z.object({}), answer: answer({ report: ReportMessageSchema }) },
+  },
+  "config-distributor": {
+    status: {
+      request: z.object({}),
+      answer: answer({
+        stored: ConfigRefSchema,
+        committed: ConfigRefSchema.nullable(),
+        /** The operator's file differs from what runs: what to do about it. */
+        fileNote: ReasonSchema.nullable(),
+        text: z.string(),
+      }),
+    },
+    /** The document itself, newest here; carries the asker's term, refused by a node that is older. */
+    get: {
+      request: z.object({ term: TermSchema, ref: ConfigRefSchema }),
+      answer: answer({ ref: ConfigRefSchema, text: z.string() }),
+    },
+    /** Compare-and-swap: `text` becomes version base.version + 1 if `base` is still the committed one. */
+    propose: {
+      request: z.object({ base: ConfigRefSchema, text: z.string(), reason: ReasonSchema }),
+      answer: answer({ ref: ConfigRefSchema }),
+    },
+    history: {
+      request: z.object({ limit: z.int().min(1).max(1000) }),
+      answer: answer({ entries: z.array(ConfigHistoryEntrySchema) }),
+    },
+  },
+} as const;
