@@ -1,1 +1,32 @@
-export {};
+export type { Address, AddressInspection } from "./address/address.ts";
+export type { Announcer, ForeignClaim, ProbeResult } from "./announcer/announcer.ts";
+export type { Carrier, CarrierState } from "./carrier/carrier.ts";
+export type { HostContext } from "./exec/command-runner.ts";
+export type {
+  Gate,
+  GateInspection,
+  GateRefusal,
+  GateRenewal,
+  GateRenewRequest,
+  GateShut,
+  GateStats,
+  GateVip,
+} from "./gate/gate.ts";
+export type { LinkEvent, LinkMonitor } from "./link-monitor/link-monitor.ts";
+export type { LockContent, LockFile, LockFileState } from "./lock-file/lock-file.ts";
+export type {
+  ManagedService,
+  Readiness,
+  ReadinessProbe,
+  ReadinessTarget,
+  ServiceState,
+} from "./managed-service/managed-service.ts";
+
+// Constructors to come, all taking a HostContext first:
+//   createRealGate(context) / createFakeGate(context)
+//   createRealAddress(context) / createFakeAddress(world)
+//   createRealLinkMonitor(context) / createFakeLinkMonitor(world)
+//   createRealCarrier(context) / createFakeCarrier(world)
+//   createRealAnnouncer(context) / createFakeAnnouncer(world)
+//   createRealLockFile(path) / createFakeLockFile(path)
+//   createUnitService({unit,…}) / createCommandService({command,…}) / createFakeService(); createReadinessProbe()
