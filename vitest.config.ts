@@ -1,7 +1,32 @@
 import { defineConfig } from "vitest/config";
 
+const rooms = ["packages", "services", "deploy"];
+const testFiles = rooms.flatMap((room) => [`${room}/*/test/**/*.test.ts`]);
+const labTestFiles = rooms.flatMap((room) => [`${room}/*/test/**/*.lab.test.ts`]);
+
 export default defineConfig({
   test: {
-    include: ["packages/*/test/**/*.test.ts", "services/*/test/**/*.test.ts"],
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: testFiles,
+          exclude: labTestFiles,
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+        },
+      },
+      {
+        // Real hosts made of namespaces: needs root, and one at a time, for they measure time.
+        test: {
+          name: "lab",
+          include: labTestFiles,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -1,0 +1,19 @@
+// Every Debian package that Quorate, its lab or its tests call, with the reason. The one list: set-up installs what
+// is missing of it, the manual quotes it.
+
+/** @type {readonly { name: string, why: string }[]} */
+export const debianPackages = [
+  { name: "busybox-static", why: "the small programs inside a lab host" },
+  { name: "conntrack", why: "cuts tracked connections through a shut gate" },
+  { name: "corosync", why: "`corosync -t` judges the configuration files that we write (never started)" },
+  { name: "iproute2", why: "addresses, bridges and namespaces (ip), sockets of a dead route (ss)" },
+  { name: "iputils-arping", why: "announces the cluster address (gratuitous ARP)" },
+  { name: "iputils-ping", why: "probes the cluster address in the lab" },
+  { name: "libatomic1", why: "Node 24 and later link against it" },
+  { name: "nats-server", why: "the local message bus of every node (Quorate starts its own)" },
+  { name: "nftables", why: "the gates: kernel filters that close by themselves" },
+  { name: "openssl", why: "makes the cluster's certificate" },
+  { name: "procps", why: "kernel settings inside a lab host (sysctl)" },
+  { name: "tcpdump", why: "the lab's outside observer: who answered, by kernel timestamps" },
+  { name: "util-linux", why: "unshare, nsenter, setpriv, flock: the lab's hosts and this set-up" },
+];

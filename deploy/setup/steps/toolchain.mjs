@@ -1,0 +1,125 @@
+// Node and pnpm of known versions in .toolchain, checked against the integrity hashes of the lock file. No install
+// scripts run. A Node of version 24 or later that runs us is used as it is.
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { lastLines, runQuietly } from "./process.mjs";
+import { SetupStop, say } from "./report.mjs";
+
+const newEnough = 24;
+
+function ownNodeIsNewEnough() {
+  return Number.parseInt(process.versions.node, 10) >= newEnough;
+}
+
+/** @param {string} root the checkout */
+function places(root) {
+  const home = join(root, ".toolchain");
+  return {
+    home,
+    modules: join(home, "node_modules"),
+    bin: join(home, "node_modules/.bin"),
+    stamp: join(home, "node_modules/.quorate-stamp"),
+  };
+}
+
+/** What to install: without our Node where a good one is already here. @param {string} root */
+function wanted(root) {
+  const folder = join(root, "deploy/setup/toolchain");
+  const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  const lock = JSON.parse(readFileSync(join(folder, "package-lock.json"), "utf8"));
+  if (ownNodeIsNewEnough()) {
+    delete manifest.optionalDependencies;
+    delete lock.packages[""].optionalDependencies;
+    for (const path of Object.keys(lock.packages)) {
+      if (path.startsWith("node_modules/node-")) {
+        delete lock.packages[path];
+      }
+    }
+  }
+  return { manifest: JSON.stringify(manifest, null, 2), lock: JSON.stringify(lock, null, 2) };
+}
+
+/**
+ * Makes .toolchain hold what the lock file says. The new one is built beside the old one and swapped in, so that what
+ * runs from the old one goes on.
+ * @param {string} root
+ */
+export async function ensureToolchain(root) {
+  const { home, modules, bin, stamp } = places(root);
+  const { manifest, lock } = wanted(root);
+  const needed = ownNodeIsNewEnough() ? ["pnpm"] : ["node", "pnpm"];
+  const isComplete = needed.every((name) => existsSync(join(bin, name)));
+  if (isComplete && existsSync(stamp) && readFileSync(stamp, "utf8") === lock) {
+    return;
+  }
+  say("fetching Node and pnpm into .toolchain");
+  const next = join(home, "next");
+  rmSync(next, { recursive: true, force: true });
+  mkdirSync(next, { recursive: true });
+  writeFileSync(join(next, "package.json"), manifest);
+  writeFileSync(join(next, "package-lock.json"), lock);
+  // Not `npm ci`: it wants every platform's optional package in the lock; `install` checks the hashes as well.
+  const args = ["install", "--ignore-scripts", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"];
+  const result = await runQuietly("npm", args, { cwd: next });
+  if (result.exitCode !== 0) {
+    throw new SetupStop(
+      `npm could not fetch the toolchain (exit ${result.exitCode}):\n${lastLines(result.output)}`,
+      "Is the npm registry reachable from here? `npm ping` tells.",
+    );
+  }
+  linkNativePnpm(join(next, "node_modules"));
+  for (const name of needed) {
+    if (!existsSync(join(next, "node_modules/.bin", name))) {
+      throw new SetupStop(
+        `there is no ${name} for ${process.platform} on ${process.arch} in the toolchain.`,
+        `Install Node ${newEnough} or later yourself and run the same command with it.`,
+      );
+    }
+  }
+  const nextStamp = join(next, "node_modules/.quorate-stamp");
+  writeFileSync(nextStamp, lock);
+  const old = join(home, "old");
+  rmSync(old, { recursive: true, force: true });
+  if (existsSync(modules)) {
+    renameSync(modules, old);
+  }
+  renameSync(join(next, "node_modules"), modules);
+  rmSync(old, { recursive: true, force: true });
+  rmSync(next, { recursive: true, force: true });
+}
+
+/**
+ * pnpm's own bin is a shell script without a first line, which only a shell can start, until an install script (which
+ * we don't run) replaces it with the native binary. We point the link at the binary.
+ * @param {string} modules
+ */
+function linkNativePnpm(modules) {
+  for (const name of ["pn", "pnpm", "pnpx", "pnx"]) {
+    rmSync(join(modules, ".bin", name), { force: true });
+  }
+  const binary = `@pnpm/exe.${process.platform}-${process.arch}/pnpm`;
+  if (existsSync(join(modules, binary))) {
+    symlinkSync(`../${binary}`, join(modules, ".bin/pnpm"));
+  }
+}
+
+/** The Node that runs everything after the set-up. @param {string} root */
+export function toolchainNode(root) {
+  return ownNodeIsNewEnough() ? process.execPath : join(places(root).bin, "node");
+}
+
+/**
+ * The environment for every tool: ours first in PATH, and none of them reports home.
+ * @param {string} root
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function toolchainEnvironment(root) {
+  const path = [places(root).bin, join(root, "node_modules/.bin"), process.env.PATH ?? ""].join(delimiter);
+  return {
+    ...process.env,
+    PATH: path,
+    DO_NOT_TRACK: "1",
+    TURBO_TELEMETRY_DISABLED: "1",
+    TURBO_NO_UPDATE_NOTIFIER: "1",
+  };
+}
