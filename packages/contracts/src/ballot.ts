@@ -68,6 +68,10 @@ export type Echo = z.infer<typeof EchoSchema>;
 export const BallotSchema = z.object({
   node: NodeIdSchema,
   name: BallotNameSchema,
+  /** Its content is new: an answer is wanted at once. An answer to it does not set this, or it would never end. */
+  changed: z.boolean(),
+  /** The sender's token: its promise lasts as long, so no lease may count on more. */
+  tokenMs: z.int().min(1),
   term: TermSchema,
   /** Whom the sender voted for, or learnt to have won, in `term`. */
   follows: NodeIdSchema.nullable(),

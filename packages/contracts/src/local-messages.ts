@@ -22,11 +22,9 @@ export const ReasonSchema = z.object({
 });
 export type Reason = z.infer<typeof ReasonSchema>;
 
-/** quorum-evaluator to membership: carry this ballot; every T/10 and at once when its content changed. */
+/** quorum-evaluator to membership: carry this ballot in a heartbeat at once. Comes every T/10, and sooner on news. */
 export const BallotMessageSchema = z.object({
   stampUs: MicrosecondsSchema,
-  /** True when the content changed or it answers a changed one: send a heartbeat at once. */
-  urgent: z.boolean(),
   ballot: BallotSchema,
 });
 export type BallotMessage = z.infer<typeof BallotMessageSchema>;
@@ -36,8 +34,6 @@ export const HeardMessageSchema = z.object({
   stampUs: MicrosecondsSchema,
   receivedAtUs: MicrosecondsSchema,
   from: NodeIdSchema,
-  /** The sender flagged it: answer at once. */
-  urgent: z.boolean(),
   ballot: BallotSchema,
 });
 export type HeardMessage = z.infer<typeof HeardMessageSchema>;
@@ -182,6 +178,8 @@ export const QuorumMessageSchema = z.object({
   /** A change of nodes or votes in flight: both quorums count. */
   joint: z.boolean(),
   disarmedUntil: z.string().nullable(),
+  /** At the master: nodes that lost their state. A new committed version (content unchanged) re-admits them. */
+  readmit: z.array(NodeIdSchema),
   /** What is wrong or unusual, worst first. */
   problems: z.array(ReasonSchema),
   reason: ReasonSchema,
