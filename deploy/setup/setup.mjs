@@ -7,7 +7,7 @@ import { checkDebian, ensureDebianPackages } from "./steps/debian.mjs";
 import { withLock } from "./steps/process.mjs";
 import { explainStop, SetupStop, say } from "./steps/report.mjs";
 import { ensureToolchain } from "./steps/toolchain.mjs";
-import { ensureBuild, ensureDependencies } from "./steps/workspace.mjs";
+import { ensureBuild, ensureDependencies, linkCommands } from "./steps/workspace.mjs";
 
 /** The checkout. */
 export const root = dirname(dirname(dirname(realpathSync(fileURLToPath(import.meta.url)))));
@@ -26,6 +26,7 @@ export async function setup() {
     async () => {
       await ensureToolchain(root);
       await ensureDependencies(root);
+      linkCommands(root);
       await ensureBuild(root);
     },
   );

@@ -1,14 +1,20 @@
 // Node and pnpm of known versions in .toolchain, checked against the integrity hashes of the lock file. No install
 // scripts run. A Node of version 24 or later that runs us is used as it is.
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { lastLines, runQuietly } from "./process.mjs";
 import { SetupStop, say } from "./report.mjs";
 
 const newEnough = 24;
 
-function ownNodeIsNewEnough() {
-  return Number.parseInt(process.versions.node, 10) >= newEnough;
+/**
+ * Whether the machine brings its own good Node. Ours from .toolchain, which may be running this very script, does not
+ * count: we would take it for the machine's and leave it out of the next toolchain.
+ * @param {string} root
+ */
+function ownNodeIsNewEnough(root) {
+  const isOurs = realpathSync(process.execPath).startsWith(join(realpathSync(root), ".toolchain", "/"));
+  return !isOurs && Number.parseInt(process.versions.node, 10) >= newEnough;
 }
 
 /** @param {string} root the checkout */
@@ -22,12 +28,12 @@ function places(root) {
   };
 }
 
-/** What to install: without our Node where a good one is already here. @param {string} root */
-function wanted(root) {
+/** What to install, with our Node or without it. @param {string} root @param {boolean} withNode */
+function wanted(root, withNode) {
   const folder = join(root, "deploy/setup/toolchain");
   const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   const lock = JSON.parse(readFileSync(join(folder, "package-lock.json"), "utf8"));
-  if (ownNodeIsNewEnough()) {
+  if (!withNode) {
     delete manifest.optionalDependencies;
     delete lock.packages[""].optionalDependencies;
     for (const path of Object.keys(lock.packages)) {
@@ -46,10 +52,13 @@ function wanted(root) {
  */
 export async function ensureToolchain(root) {
   const { home, modules, bin, stamp } = places(root);
-  const { manifest, lock } = wanted(root);
-  const needed = ownNodeIsNewEnough() ? ["pnpm"] : ["node", "pnpm"];
+  const withNode = !ownNodeIsNewEnough(root);
+  const { manifest, lock } = wanted(root, withNode);
+  const needed = withNode ? ["node", "pnpm"] : ["pnpm"];
   const isComplete = needed.every((name) => existsSync(join(bin, name)));
-  if (isComplete && existsSync(stamp) && readFileSync(stamp, "utf8") === lock) {
+  const installed = existsSync(stamp) ? readFileSync(stamp, "utf8") : undefined;
+  // A toolchain with a Node that we don't need is as good, and may be what other terminals use.
+  if (isComplete && (installed === lock || installed === wanted(root, true).lock)) {
     return;
   }
   say("fetching Node and pnpm into .toolchain");
@@ -105,7 +114,7 @@ function linkNativePnpm(modules) {
 
 /** The Node that runs everything after the set-up. @param {string} root */
 export function toolchainNode(root) {
-  return ownNodeIsNewEnough() ? process.execPath : join(places(root).bin, "node");
+  return ownNodeIsNewEnough(root) ? process.execPath : join(places(root).bin, "node");
 }
 
 /**

@@ -1,6 +1,16 @@
 // The workspace's dependencies (pnpm) and bundles (turbo, rolldown); quick when nothing changed.
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { lastLines, runQuietly } from "./process.mjs";
 import { SetupStop, say } from "./report.mjs";
@@ -49,5 +59,31 @@ export async function ensureBuild(root) {
   const result = await runQuietly("turbo", args, { cwd: root, env });
   if (result.exitCode !== 0) {
     throw new SetupStop(`the build failed (exit ${result.exitCode}):\n${lastLines(result.output, 60)}`);
+  }
+}
+
+/**
+ * Makes `npx quorate` and `npx quorate-lab` find the launchers. Not through dependencies of the root package: turbo
+ * takes those for dependencies of every package, which would hide every wrong import.
+ * @param {string} root
+ */
+export function linkCommands(root) {
+  const folder = join(root, "node_modules/.bin");
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(join(root, "packages")).sort()) {
+    const manifest = join(root, "packages", name, "package.json");
+    if (!existsSync(manifest)) {
+      continue;
+    }
+    const bin = JSON.parse(readFileSync(manifest, "utf8")).bin ?? {};
+    for (const [command, file] of Object.entries(bin)) {
+      const link = join(folder, command);
+      const target = join("../../packages", name, file);
+      if (lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() && readlinkSync(link) === target) {
+        continue;
+      }
+      rmSync(link, { force: true });
+      symlinkSync(target, link);
+    }
   }
 }
