@@ -51,11 +51,18 @@ async function main() {
   const command = commands[name];
   if (command === undefined) {
     const names = Object.keys(commands).join(" | ");
-    throw new SetupStop(`"${name}" is no command of this script.`, `usage: node deploy/setup/run.mjs <${names}> [args]`, 64);
+    throw new SetupStop(
+      `"${name}" is no command of this script.`,
+      `usage: node deploy/setup/run.mjs <${names}> [args]`,
+      64,
+    );
   }
   await setup();
   if (command.needsRoot && process.getuid?.() !== 0) {
-    throw new SetupStop("this makes network namespaces, which only root may.", "Run the same command as root.");
+    throw new SetupStop(
+      "this makes network namespaces, which only root may.",
+      "Run the same command as root.",
+    );
   }
   return await runToEnd(command.file, args);
 }

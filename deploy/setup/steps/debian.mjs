@@ -24,7 +24,12 @@ const aptOptions = [
 
 function aptEnvironment() {
   // needrestart would restart services that run already.
-  return { ...process.env, DEBIAN_FRONTEND: "noninteractive", NEEDRESTART_MODE: "l", NEEDRESTART_SUSPEND: "1" };
+  return {
+    ...process.env,
+    DEBIAN_FRONTEND: "noninteractive",
+    NEEDRESTART_MODE: "l",
+    NEEDRESTART_SUSPEND: "1",
+  };
 }
 
 /** Stops with a clear message where this is not Debian 12 or a later one. @param {string} [file] */
@@ -45,7 +50,10 @@ export function checkDebian(file = "/etc/os-release") {
   }
   const version = Number.parseInt(value("VERSION_ID"), 10);
   if (value("ID") === "debian" && version < 12) {
-    throw new SetupStop(`this is Debian ${version}; nftables here is too old for the gates.`, "Use Debian 12 or later.");
+    throw new SetupStop(
+      `this is Debian ${version}; nftables here is too old for the gates.`,
+      "Use Debian 12 or later.",
+    );
   }
 }
 
@@ -56,7 +64,7 @@ export function missingPackages() {
   const answer = ask("sh", [
     "-c",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own format language
-    'dpkg-query -W -f \'${Package} ${db:Status-Status}\\n\' "$@" 2>/dev/null || true',
+    "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' \"$@\" 2>/dev/null || true",
     "sh",
     ...names,
   ]);
@@ -88,14 +96,20 @@ export async function ensureDebianPackages() {
       `Run the same command as root, or install them first:\n  sudo apt-get install --no-install-recommends ${names.join(" ")}`,
     );
   }
-  say(`installing ${names.length} missing Debian package${names.length === 1 ? "" : "s"}, starting none of them:`);
+  say(
+    `installing ${names.length} missing Debian package${names.length === 1 ? "" : "s"}, starting none of them:`,
+  );
   process.stderr.write(`${table}\n`);
   await withMachineLock(() => installPackages(names));
 }
 
 /** One package installation of ours at a time, whatever checkout it comes from. @param {() => Promise<unknown>} work */
 async function withMachineLock(work) {
-  await withLock("/run/lock/quorate-setup.lock", () => say("waiting for another set-up on this machine"), work);
+  await withLock(
+    "/run/lock/quorate-setup.lock",
+    () => say("waiting for another set-up on this machine"),
+    work,
+  );
 }
 
 /** @param {readonly string[]} names */
@@ -161,7 +175,10 @@ async function aptInstall(names) {
 /** @param {NodeJS.ProcessEnv} env */
 async function aptUpdate(env) {
   say("apt-get update");
-  const result = await runQuietly("apt-get", ["update", "-o", "DPkg::Lock::Timeout=120"], { env, unbroken: true });
+  const result = await runQuietly("apt-get", ["update", "-o", "DPkg::Lock::Timeout=120"], {
+    env,
+    unbroken: true,
+  });
   if (result.exitCode !== 0) {
     // Old lists may still do; if not, the installation itself says so.
     say(`apt-get update failed (exit ${result.exitCode}); going on with the lists that are here`);

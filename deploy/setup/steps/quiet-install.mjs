@@ -94,7 +94,10 @@ export function beginQuietInstall(root = "/") {
   if (isThere(policy)) {
     if (lstatSync(policy).isDirectory()) {
       unlinkSync(temporary);
-      throw new SetupStop(`${policy} is a folder`, "Remove it: package installation asks a program of this name.");
+      throw new SetupStop(
+        `${policy} is a folder`,
+        "Remove it: package installation asks a program of this name.",
+      );
     }
     linkSync(policy, saved);
   }
@@ -161,7 +164,7 @@ function listFolder(folder) {
  */
 export function disableNewBootLinks(before, root = "/") {
   const disabled = new Set();
-  for (const path of [...bootLinks(root).keys()].sort()) {
+  for (const path of bootLinks(root).keys()) {
     if (before.has(path)) {
       continue;
     }

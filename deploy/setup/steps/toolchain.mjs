@@ -1,6 +1,15 @@
 // Node and pnpm of known versions in .toolchain, checked against the integrity hashes of the lock file. No install
 // scripts run. A Node of version 24 or later that runs us is used as it is.
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
 import { lastLines, runQuietly } from "./process.mjs";
 import { SetupStop, say } from "./report.mjs";
@@ -68,7 +77,13 @@ export async function ensureToolchain(root) {
   writeFileSync(join(next, "package.json"), manifest);
   writeFileSync(join(next, "package-lock.json"), lock);
   // Not `npm ci`: it wants every platform's optional package in the lock; `install` checks the hashes as well.
-  const args = ["install", "--ignore-scripts", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"];
+  const args = [
+    "install",
+    "--ignore-scripts",
+    "--omit-lockfile-registry-resolved",
+    "--no-audit",
+    "--no-fund",
+  ];
   const result = await runQuietly("npm", args, { cwd: next });
   if (result.exitCode !== 0) {
     throw new SetupStop(
