@@ -1,1 +1,61 @@
-export {};
+export { breakRoute } from "./break-route.ts";
+export {
+  type Answer,
+  Bus,
+  type BusCounters,
+  type BusOptions,
+  type BusSubscription,
+  type LocalSubscribeOptions,
+  type RequestBody,
+  type Verb,
+} from "./bus.ts";
+export { BOOTTIME_JUMP_LIMIT_US, BoottimeJumpDetector, bootId, monotonicUs } from "./clock.ts";
+export { type DurableFileOptions, writeFileDurably, writeFileDurablySync } from "./durable-file.ts";
+export { type EventInput, EventPublisher, SharedSequence } from "./event-publisher.ts";
+export {
+  type HealthAnswer,
+  type HealthServer,
+  type HealthServerOptions,
+  startHealthServer,
+} from "./health-server.ts";
+export { type Lifecycle, runService, STOP_LIMIT_MS } from "./lifecycle.ts";
+export { LOCAL_SCHEMAS, type LocalMessage } from "./local-topics.ts";
+export { createLogger, LOG_LEVELS, type Logger, type LogLevel, RateLimit } from "./logger.ts";
+export { Metrics } from "./metrics.ts";
+export {
+  applyNatsServerConf,
+  KEY_FILES,
+  type NatsServerCredentials,
+  type NatsServerPaths,
+  natsServerPaths,
+  readRoutePassword,
+  reloadNatsServer,
+  renderNatsServerConf,
+} from "./nats-server.ts";
+export {
+  formatPidFile,
+  identifyProcess,
+  isAlive,
+  type ProcessIdentity,
+  pidFilePath,
+  processStartTime,
+  readPidFile,
+} from "./pid-file.ts";
+export {
+  type BusCredentials,
+  BusCredentialsSchema,
+  DEFAULT_CONFIG_FILE,
+  DEFAULT_HEALTH_BASE,
+  DEFAULT_KEYS_DIR,
+  DEFAULT_RUN_DIR,
+  DEFAULT_STATE_DIR,
+  loadServiceContext,
+  type NodeFile,
+  NodeFileSchema,
+  readBusCredentials,
+  readNodeFile,
+  readRunningConf,
+  type ServiceContext,
+} from "./service-context.ts";
+export { readStateFile, writeStateFile, writeStateFileSync } from "./state-file.ts";
+export { QUORATE_VERSION } from "./version.ts";

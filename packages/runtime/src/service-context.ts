@@ -1,0 +1,143 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { HEALTH_PORTS, type NodeId, NodeIdSchema, QuorateError, type ServiceName } from "@quorate/contracts";
+import { z } from "zod";
+import { bootId } from "./clock.ts";
+import { createLogger, LOG_LEVELS, type Logger } from "./logger.ts";
+
+/** `<run-dir>/bus.json` and `<run-dir>/reader.json`: how to reach the node's own nats-server. Mode 0600. */
+export const BusCredentialsSchema = z.object({ url: z.string(), user: z.string(), password: z.string() });
+export type BusCredentials = z.infer<typeof BusCredentialsSchema>;
+
+/** `<run-dir>/node.json`, written by `quorate node run`: how this node was started. */
+export const NodeFileSchema = z.object({
+  nodeId: NodeIdSchema,
+  clusterName: z.string(),
+  stateDir: z.string(),
+  runDir: z.string(),
+  keysDir: z.string(),
+  /** The operator's file. What runs is `<state-dir>/config/running.conf`. */
+  configFile: z.string(),
+  busPort: z.int(),
+  healthBase: z.int(),
+});
+export type NodeFile = z.infer<typeof NodeFileSchema>;
+
+/** Everything a service is given from outside. */
+export interface ServiceContext {
+  service: ServiceName;
+  nodeId: NodeId;
+  bootId: string;
+  stateDir: string;
+  runDir: string;
+  keysDir: string;
+  configFile: string;
+  /** `<state-dir>/config/running.conf`. */
+  runningConfFile: string;
+  /** `<keys-dir>/authkey`. */
+  authkeyFile: string;
+  healthPort: number;
+  credentials: BusCredentials;
+  logger: Logger;
+}
+
+export const DEFAULT_STATE_DIR = "/var/lib/quorate";
+export const DEFAULT_RUN_DIR = "/run/quorate";
+export const DEFAULT_KEYS_DIR = "/etc/quorate";
+export const DEFAULT_CONFIG_FILE = "/etc/quorate/cluster.conf";
+export const DEFAULT_HEALTH_BASE = 7400;
+
+function readJsonFile<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new QuorateError(
+      "BUS_UNREACHABLE",
+      `Cannot read ${path}: ${(error as Error).message}.`,
+      "Start the node with `quorate node run`, which writes it; or name its run directory with --run-dir.",
+      { cause: error },
+    );
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    throw new QuorateError(
+      "MESSAGE_INVALID",
+      `${path} has not the agreed form: ${parsed.error.issues[0]?.message ?? "?"}.`,
+      "Remove it and start the node again with `quorate node run`, which writes it anew.",
+    );
+  }
+  return parsed.data;
+}
+
+/** Throws QuorateError BUS_UNREACHABLE when the node was never started here. */
+export function readBusCredentials(runDir: string, file = "bus.json"): BusCredentials {
+  return readJsonFile(join(runDir, file), BusCredentialsSchema);
+}
+
+/** Throws QuorateError BUS_UNREACHABLE when the node was never started here. */
+export function readNodeFile(runDir: string): NodeFile {
+  return readJsonFile(join(runDir, "node.json"), NodeFileSchema);
+}
+
+/** The document this node runs on. Throws QuorateError STATE_MISSING: an empty folder is not a new node. */
+export function readRunningConf(context: Pick<ServiceContext, "runningConfFile" | "stateDir">): string {
+  try {
+    return readFileSync(context.runningConfFile, "utf8");
+  } catch (error) {
+    throw new QuorateError(
+      "STATE_MISSING",
+      `${context.runningConfFile} cannot be read: ${(error as Error).message}.`,
+      `If this node is new: quorate init --config FILE --node-id N --state-dir ${context.stateDir}. ` +
+        "If it had state before, restore the folder from the disk it was on; do not init over a lost state.",
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Reads what the supervisor passes: `--node-id N --state-dir DIR --run-dir DIR`, `QUORATE_LOG_LEVEL`, and the
+ * files of the run directory. Throws QuorateError with a remedy.
+ */
+export function loadServiceContext(
+  service: ServiceName,
+  argv: readonly string[] = process.argv.slice(2),
+  env: NodeJS.ProcessEnv = process.env,
+): ServiceContext {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      "node-id": { type: "string" },
+      "state-dir": { type: "string", default: DEFAULT_STATE_DIR },
+      "run-dir": { type: "string", default: DEFAULT_RUN_DIR },
+    },
+    strict: true,
+  });
+  const nodeId = NodeIdSchema.safeParse(Number(values["node-id"]));
+  if (!nodeId.success) {
+    throw new QuorateError(
+      "USAGE",
+      `${service}: --node-id must be a whole number from 1 to 4294967295.`,
+      "Services are started by `quorate node run`; by hand: main.js --node-id N --state-dir DIR --run-dir DIR.",
+    );
+  }
+  const stateDir = values["state-dir"];
+  const runDir = values["run-dir"];
+  const node = readNodeFile(runDir);
+  const level = LOG_LEVELS.find((name) => name === env["QUORATE_LOG_LEVEL"]) ?? "info";
+  return {
+    service,
+    nodeId: nodeId.data,
+    bootId: bootId(),
+    stateDir,
+    runDir,
+    keysDir: node.keysDir,
+    configFile: node.configFile,
+    runningConfFile: join(stateDir, "config", "running.conf"),
+    authkeyFile: join(node.keysDir, "authkey"),
+    healthPort: node.healthBase === 0 ? 0 : HEALTH_PORTS[service] - DEFAULT_HEALTH_BASE + node.healthBase,
+    credentials: readBusCredentials(runDir),
+    logger: createLogger({ service, node: nodeId.data, level }),
+  };
+}
