@@ -14,6 +14,9 @@ const commands = {
   "bench:failover": { file: "packages/lab/src/bench-failover.ts", needsRoot: true },
 };
 
+/** @type {readonly NodeJS.Signals[]} */
+const forwarded = ["SIGINT", "SIGTERM", "SIGHUP", "SIGWINCH"];
+
 /**
  * Runs the command to its end and gives its exit code. It has its own session and gets each signal from us exactly
  * once: a Ctrl-C reaches us twice, from the terminal and from npm. If we are killed, the kernel sends it a SIGTERM
@@ -30,7 +33,7 @@ async function runToEnd(file, args) {
     detached: true,
   });
   const lastSent = new Map();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGWINCH"]) {
+  for (const signal of forwarded) {
     process.on(signal, () => {
       const now = performance.now();
       const isRepetition = signal !== "SIGWINCH" && now - (lastSent.get(signal) ?? -Infinity) < 500;
@@ -42,7 +45,9 @@ async function runToEnd(file, args) {
   }
   return await new Promise((resolve, reject) => {
     child.on("error", (error) => reject(new SetupStop(`cannot run ${file}: ${error.message}`)));
-    child.on("close", (code, signal) => resolve(code ?? 128 + (constants.signals[signal] ?? 0)));
+    child.on("close", (code, signal) =>
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+    );
   });
 }
 

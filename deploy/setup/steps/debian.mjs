@@ -40,6 +40,7 @@ export function checkDebian(file = "/etc/os-release") {
   } catch {
     // An empty text is refused below.
   }
+  /** @param {string} key */
   const value = (key) => new RegExp(`^${key}="?([^"\\n]*)"?$`, "m").exec(text)?.[1] ?? "";
   const family = [value("ID"), ...value("ID_LIKE").split(" ")];
   if (!family.includes("debian")) {

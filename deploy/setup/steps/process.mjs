@@ -17,14 +17,15 @@ export async function runQuietly(command, args, options = {}) {
   const { unbroken = false, ...place } = options;
   const child = spawn(command, args, { ...place, stdio: ["ignore", "pipe", "pipe"], detached: true });
   let output = "";
+  /** @param {string} chunk */
   const keep = (chunk) => {
     output = (output + chunk).slice(-200_000);
   };
   child.stdout.setEncoding("utf8").on("data", keep);
   child.stderr.setEncoding("utf8").on("data", keep);
-  let stoppedBy;
-  const onSignal = (signal) => {
-    stoppedBy = signal;
+  let isStopped = false;
+  const onSignal = () => {
+    isStopped = true;
     if (child.pid !== undefined) {
       process.kill(-child.pid, "SIGTERM");
     }
@@ -39,7 +40,7 @@ export async function runQuietly(command, args, options = {}) {
       child.on("error", (error) => reject(new SetupStop(`cannot run ${command}: ${error.message}`)));
       child.on("close", (code) => resolve(code ?? 1));
     });
-    if (stoppedBy !== undefined) {
+    if (isStopped) {
       throw new SetupStop("interrupted.", "Run the same command again to go on.", 130);
     }
     return { exitCode, output };
