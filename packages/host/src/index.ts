@@ -1,7 +1,8 @@
 export type { Address, AddressInspection } from "./address/address.ts";
 export type { Announcer, ForeignClaim, ProbeResult } from "./announcer/announcer.ts";
 export type { Carrier, CarrierState } from "./carrier/carrier.ts";
-export type { HostContext } from "./exec/command-runner.ts";
+export { FakeKernel } from "./fake/fake-kernel.ts";
+export { createFakeGate, type FakeGateOptions, FakeTables } from "./gate/fake-gate.ts";
 export type {
   Gate,
   GateInspection,
@@ -12,6 +13,8 @@ export type {
   GateStats,
   GateVip,
 } from "./gate/gate.ts";
+export { type LeaseGateOptions, TICK_US } from "./gate/lease-gate.ts";
+export { createRealGate, type RealGateOptions } from "./gate/real-gate.ts";
 export type { LinkEvent, LinkMonitor } from "./link-monitor/link-monitor.ts";
 export type { LockContent, LockFile, LockFileState } from "./lock-file/lock-file.ts";
 export type {
@@ -21,9 +24,9 @@ export type {
   ReadinessTarget,
   ServiceState,
 } from "./managed-service/managed-service.ts";
+export { type HostContext, monotonicNowUs } from "./tools/host-context.ts";
 
 // Constructors to come, all taking a HostContext first:
-//   createRealGate(context) / createFakeGate(context)
 //   createRealAddress(context) / createFakeAddress(world)
 //   createRealLinkMonitor(context) / createFakeLinkMonitor(world)
 //   createRealCarrier(context) / createFakeCarrier(world)

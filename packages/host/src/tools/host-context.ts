@@ -1,4 +1,4 @@
-/** What every driver shares: how to start tools, and the clock. All instants are CLOCK_MONOTONIC microseconds. */
+/** What every driver shares: the clock, and how to start tools. All instants are CLOCK_MONOTONIC microseconds. */
 export interface HostContext {
   /** Integer microseconds on CLOCK_MONOTONIC. */
   nowUs(): number;
@@ -7,4 +7,9 @@ export interface HostContext {
    * network namespace. Empty in production.
    */
   readonly commandPrefix?: readonly string[];
+}
+
+/** Integer microseconds on CLOCK_MONOTONIC, as every driver wants them. */
+export function monotonicNowUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
 }

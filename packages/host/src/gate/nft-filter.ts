@@ -1,0 +1,209 @@
+import { QuorateError } from "@quorate/contracts";
+import type { HostContext } from "../tools/host-context.ts";
+import { normaliseAddress } from "../tools/normalise-address.ts";
+import { runToolOrThrow, toolFailed } from "../tools/run-tool.ts";
+import { ToolSession } from "../tools/tool-session.ts";
+import type { GateVip } from "./gate.ts";
+import type { FilterAnswer, FilterReading, KernelFilter } from "./kernel-filter.ts";
+import { parseTableListing, type TableListing } from "./nft-listing.ts";
+import {
+  checkVips,
+  egressChain,
+  expectedTable,
+  leaseTables,
+  renderHeldChange,
+  renderTables,
+  TABLES,
+  type TableFamily,
+} from "./nft-ruleset.ts";
+
+/** Listing and loading may wait behind other users of nftables; nobody's lease hangs on them. */
+const SLOW_TIMEOUT_MS = 2_000;
+
+/** nftables through one `nft -i` that is kept open. */
+export class NftFilter implements KernelFilter {
+  readonly #context: HostContext;
+  readonly #session: ToolSession;
+  readonly #answerTimeoutMs: number;
+  #vips: readonly GateVip[] = [];
+  /**
+   * The tables as this nft lists them right after we wrote them; another version of nft may print them otherwise than
+   * we would. Found tables are adopted only when they are literally as expected.
+   */
+  readonly #written = new Map<TableFamily, string>();
+
+  constructor(context: HostContext, answerTimeoutMs: number) {
+    this.#context = context;
+    this.#answerTimeoutMs = answerTimeoutMs;
+    this.#session = new ToolSession(context, {
+      tool: "nft",
+      arguments: ["-i"],
+      complaint: (mark) => new RegExp(`[^\\n]*Error: syntax error[^\\n]*\\n${mark}\\n[ \\t]*\\^+\\n$`),
+    });
+  }
+
+  get toolStarts(): number {
+    return this.#session.starts;
+  }
+
+  async load(vips: readonly GateVip[]): Promise<void> {
+    checkVips(vips);
+    this.#vips = [...vips];
+    const replaced: TableFamily[] = [];
+    const lines: string[] = [];
+    for (const table of TABLES) {
+      const listing = await this.#list(table);
+      if (listing === undefined || listing.skeleton !== (this.#written.get(table) ?? expectedTable(table))) {
+        replaced.push(table);
+      } else {
+        lines.push(...renderHeldChange(table, listing.held, vips));
+        // Not ours: we never open without an end.
+        if (listing.open.some(endless)) lines.push(`flush set ${table} quorate lease`);
+      }
+    }
+    const script = renderTables(replaced, vips) + lines.map((line) => `${line}\n`).join("");
+    if (script.trim() !== "") await this.#run(script);
+    for (const table of replaced) {
+      const listing = await this.#list(table);
+      if (listing !== undefined) this.#written.set(table, listing.skeleton);
+    }
+    await this.#loadEgress();
+  }
+
+  permit(number: number, timeoutMs: number): Promise<FilterAnswer> {
+    return this.#transact(`create element arp quorate permit { ${number} timeout ${timeoutMs}ms }`);
+  }
+
+  commit(number: number, vips: readonly GateVip[], timeoutMs: number): Promise<FilterAnswer> {
+    const lines = [`delete element arp quorate permit { ${number} }`, ...this.#flushLeases()];
+    for (const table of TABLES) {
+      const elements = vips
+        .filter((vip) => leaseTables(vip.family).includes(table))
+        .map((vip) => `${vip.address} timeout ${timeoutMs}ms`);
+      if (elements.length > 0) lines.push(`add element ${table} quorate lease { ${elements.join(", ")} }`);
+    }
+    return this.#transact(lines.join("; "));
+  }
+
+  shut(): Promise<FilterAnswer> {
+    const lines = TABLES.map((table) => `flush set ${table} quorate lease`);
+    return this.#transact([...lines, "flush set arp quorate permit"].join("; "));
+  }
+
+  async read(): Promise<FilterReading> {
+    const differences: string[] = [];
+    const remaining = new Map<string, number>();
+    let holdsRawFrames = true;
+    for (const table of TABLES) {
+      const listing = await this.#list(table);
+      if (listing === undefined) {
+        differences.push(`table ${table} quorate is missing`);
+        continue;
+      }
+      const expected = this.#written.get(table) ?? expectedTable(table);
+      if (listing.skeleton !== expected) differences.push(`table ${table} quorate is not as it was written`);
+      const held = this.#vips
+        .filter((vip) => leaseTables(vip.family).includes(table))
+        .map((vip) => normaliseAddress(vip.address))
+        .sort();
+      if (held.join() !== listing.held.join()) {
+        differences.push(`table ${table} quorate does not hold exactly the cluster addresses`);
+      }
+      if (listing.open.some(endless)) differences.push(`table ${table} quorate is open without an end`);
+      for (const { address, remainingUs } of listing.open) {
+        const key = this.#spelling(address);
+        remaining.set(key, Math.max(remaining.get(key) ?? 0, remainingUs));
+      }
+      if (table === "netdev") holdsRawFrames = this.#hasEgress(listing);
+    }
+    const open = [...remaining.entries()]
+      .map(([address, remainingUs]) => ({ address, remainingUs }))
+      .sort((a, b) => (a.address < b.address ? -1 : 1));
+    return { differences, open, holdsRawFrames };
+  }
+
+  async unload(): Promise<void> {
+    this.#written.clear();
+    const lines = TABLES.flatMap((table) => [
+      `table ${table} quorate {`,
+      "}",
+      `delete table ${table} quorate`,
+    ]);
+    await this.#run(`${lines.join("\n")}\n`);
+  }
+
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
+  /** Only sets that can hold something of ours: an IPv4 cluster pays nothing for IPv6. */
+  #flushLeases(): string[] {
+    const tables = TABLES.filter((table) =>
+      this.#vips.some((vip) => leaseTables(vip.family).includes(table)),
+    );
+    return tables.map((table) => `flush set ${table} quorate lease`);
+  }
+
+  async #transact(line: string): Promise<FilterAnswer> {
+    const answer = await this.#session.execute(line, this.#answerTimeoutMs);
+    if (answer.kind === "lost") return answer;
+    const text = answer.text.trim();
+    if (text === "") return { kind: "done" };
+    if (text.includes("No such file or directory")) return { kind: "no-entry", message: text };
+    return { kind: "failed", message: text };
+  }
+
+  /** A script of many lines in a process of its own: one transaction, as nft makes of a file. */
+  async #run(script: string): Promise<void> {
+    await runToolOrThrow(this.#context, ["nft", "-f", "-"], { input: script, timeoutMs: SLOW_TIMEOUT_MS });
+  }
+
+  async #list(table: TableFamily): Promise<TableListing | undefined> {
+    const answer = await this.#session.execute(`list table ${table} quorate`, SLOW_TIMEOUT_MS);
+    if (answer.kind === "lost") throw toolFailed("nft", answer.message);
+    if (answer.text.includes("No such file or directory")) return undefined;
+    if (answer.text.includes("Error:")) throw toolFailed("nft", answer.text);
+    return parseTableListing(answer.text);
+  }
+
+  /** One chain per device. A device that is not there, or a kernel without the hook, costs only this guarantee. */
+  async #loadEgress(): Promise<void> {
+    const listing = await this.#list("netdev");
+    if (listing === undefined) return;
+    const chains = this.#egressChains();
+    const kept = new Set(chains.map((chain) => chain.name));
+    const surplus = [...listing.egressChains.keys()].filter((name) => !kept.has(name)).sort();
+    if (surplus.length > 0) await this.#run(surplus.map(deleteEgress).join(""));
+    for (const chain of chains) {
+      const found = listing.egressChains.get(chain.name);
+      if (found === chain.expected) continue;
+      try {
+        await this.#run((found === undefined ? "" : deleteEgress(chain.name)) + chain.script);
+      } catch (error) {
+        if (!(error instanceof QuorateError) || error.code !== "TOOL_FAILED") throw error;
+      }
+    }
+  }
+
+  #egressChains(): ReturnType<typeof egressChain>[] {
+    const devices = new Set(this.#vips.filter((vip) => vip.family === 4).map((vip) => vip.device));
+    return [...devices].sort().map((device, index) => egressChain(index, device));
+  }
+
+  #hasEgress(listing: TableListing): boolean {
+    return this.#egressChains().every((chain) => listing.egressChains.get(chain.name) === chain.expected);
+  }
+
+  /** The address as `load` was given it. */
+  #spelling(address: string): string {
+    return this.#vips.find((vip) => normaliseAddress(vip.address) === address)?.address ?? address;
+  }
+}
+
+function endless(element: { readonly remainingUs: number }): boolean {
+  return element.remainingUs === Number.POSITIVE_INFINITY;
+}
+
+function deleteEgress(name: string): string {
+  return `delete chain netdev quorate ${name}\n`;
+}
