@@ -76,4 +76,8 @@ try {
   process.exitCode = await main();
 } catch (error) {
   process.exitCode = explainStop(error);
+  if (process.argv[2] === "test") {
+    // Whoever reads the count gets one: the set-up is a check that failed.
+    process.stdout.write("0 passed, 1 failed\n");
+  }
 }
