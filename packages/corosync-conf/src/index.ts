@@ -1,9 +1,14 @@
+export { hostsResolver } from "./addresses.ts";
 export type { Diagnostic, Place, Severity } from "./diagnostic.ts";
 export { formatDiagnostic } from "./diagnostic.ts";
 export type { ConfDocument, ConfEntry, ConfKeyValue, ConfSection, ParseResult } from "./document.ts";
 export type { ConfPath, PathStep } from "./edit.ts";
 export { setConfigVersion, setDisarmedUntil, setValue } from "./edit.ts";
 export { setNodePrio, swapPrioWithHighest } from "./edit-prio.ts";
-export type { Origins, ReadOptions, ReadResult } from "./meaning.ts";
-export { readClusterConfig } from "./meaning.ts";
+export type { ReadConfig, ReadOptions, ReadResult, RefusedConfig } from "./meaning.ts";
+export { readClusterConfig, refusalError } from "./meaning.ts";
+export { CONFIG_REFERENCE, REFERENCE_SECTIONS } from "./reference.ts";
+export type { KeyUse, ReferenceKey, ReferenceSection } from "./reference-types.ts";
 export { parseDocument, printDocument } from "./syntax.ts";
+export type { Timing } from "./timing.ts";
+export { timingOf } from "./timing.ts";

@@ -1,27 +1,119 @@
 import type { ClusterConfig } from "@quorate/contracts";
-import type { Diagnostic, Place } from "./diagnostic.ts";
-import type { ConfDocument } from "./document.ts";
+import { QuorateError } from "@quorate/contracts";
+import type { Diagnostic } from "./diagnostic.ts";
+import { formatDiagnostic, sortedByPlace } from "./diagnostic.ts";
+import type { ConfDocument, ConfSection } from "./document.ts";
+import { sectionsNamed } from "./document.ts";
+import { Findings } from "./findings.ts";
+import { readNodes } from "./meaning-nodes.ts";
+import { quorumSection, readVotes, reportNotHonoured } from "./meaning-quorum.ts";
+import { readClusterIps, readManagedService, readPlaces, readPorts } from "./meaning-services.ts";
+import { readRings, readTotem } from "./meaning-totem.ts";
+import { parseDocument } from "./syntax.ts";
+import { TypedSection } from "./typed-section.ts";
+import { reportWithoutEffect } from "./unknown.ts";
 
 /** What the reader is told beside the text. */
 export interface ReadOptions {
   /** Address of a host name, for files with names in `ring0_addr`; see `hostsResolver`. DNS is never asked. */
-  readonly resolveName?: (name: string) => string | undefined;
+  readonly resolveName?: ((name: string) => string | undefined) | undefined;
 }
 
-/** Where each value came from, by dotted path as `config show` prints it; absent: a default. */
-export type Origins = ReadonlyMap<string, Place>;
+export interface ReadConfig {
+  readonly ok: true;
+  readonly config: ClusterConfig;
+  readonly document: ConfDocument;
+  /** Warnings and notes. */
+  readonly warnings: readonly Diagnostic[];
+}
 
-export type ReadResult =
-  | {
-      readonly ok: true;
-      readonly config: ClusterConfig;
-      readonly document: ConfDocument;
-      readonly warnings: readonly Diagnostic[];
-      readonly origins: Origins;
-    }
-  | { readonly ok: false; readonly stage: "syntax" | "meaning"; readonly diagnostics: readonly Diagnostic[] };
+export interface RefusedConfig {
+  readonly ok: false;
+  /** Meaning is looked at only when the syntax is right. */
+  readonly stage: "syntax" | "meaning";
+  /** The errors; for `meaning` the warnings and notes as well, in reading order. */
+  readonly diagnostics: readonly Diagnostic[];
+}
 
-/** Reads and checks a whole file: all problems at once, each with its place and a remedy. Never throws. */
-export function readClusterConfig(text: string, fileName: string, options?: ReadOptions): ReadResult {
-  throw new Error(`not yet: ${text.length} ${fileName} ${options === undefined}`);
+export type ReadResult = ReadConfig | RefusedConfig;
+
+/**
+ * Reads and checks a whole file: all problems at once, each with its place and a remedy. Never throws.
+ * A config that is returned may still hold dangerous entries in `notHonoured`: a node must refuse to start then.
+ */
+export function readClusterConfig(text: string, fileName: string, options: ReadOptions = {}): ReadResult {
+  const parsed = parseDocument(text, fileName);
+  if (!parsed.ok) return { ok: false, stage: "syntax", diagnostics: parsed.diagnostics };
+  const { document } = parsed;
+  const findings = new Findings(fileName);
+  const config = readMeaning(document.root, options, findings);
+  const diagnostics = sortedByPlace([...parsed.warnings, ...findings.all()]);
+  if (findings.hasErrors) return { ok: false, stage: "meaning", diagnostics };
+  return { ok: true, config, document, warnings: diagnostics };
+}
+
+/** The error for a shell to end with: every message on a line of its own. */
+export function refusalError(refused: RefusedConfig): QuorateError {
+  const errors = refused.diagnostics.filter((diagnostic) => diagnostic.severity === "error");
+  const code = refused.stage === "syntax" ? "CONFIG_SYNTAX" : "CONFIG_INVALID";
+  const message = errors.map(formatDiagnostic).join("\n");
+  return new QuorateError(
+    code,
+    message,
+    "correct the file; `quorate config check FILE` checks it without touching anything",
+  );
+}
+
+function readMeaning(root: ConfSection, options: ReadOptions, findings: Findings): ClusterConfig {
+  const totem = readTotem(root, findings);
+  const quorum = quorumSection(root, findings);
+  const defaults = { votes: quorum.integerOrDefault("votes").value, resolveName: options.resolveName };
+  const nodes = readNodes(root, defaults, findings);
+  const rings = readRings(totem, nodes, findings);
+  const votes = readVotes(quorum, nodes, findings);
+  reportNotHonoured(root, quorum, votes, nodes, findings);
+  reportOtherNotHonoured(root, findings);
+  const clusterIps = readClusterIps(root, nodes, findings);
+  const ihttpdPorts = readPorts(root, findings);
+  const managedService = readManagedService(root, findings);
+  const places = readPlaces(root, ihttpdPorts, findings);
+  reportWithoutEffect(root, findings);
+  return {
+    clusterName: totem.clusterName,
+    configVersion: totem.configVersion,
+    tokenMs: totem.tokenMs,
+    transport: totem.transport,
+    rings,
+    ...votes,
+    ihttpdPorts,
+    nodes: nodes.map((node) => node.config),
+    clusterIps,
+    managedService,
+    ...places,
+    notHonoured: findings.allNotHonoured(),
+  };
+}
+
+function reportOtherNotHonoured(root: ConfSection, findings: Findings): void {
+  const resources = new TypedSection("resources", sectionsNamed(root, "resources"), findings, root);
+  const watchdog = resources.string("watchdog_device");
+  if (watchdog?.place !== undefined && watchdog.value !== "off") {
+    const message = "watchdog_device is not honoured: corosync would feed that watchdog";
+    findings.notHonoured(
+      watchdog.place,
+      "resources.watchdog_device",
+      false,
+      message,
+      "delete it; which watchdog is in force is in `quorate status`",
+    );
+  }
+  for (const nozzle of sectionsNamed(root, "nozzle")) {
+    findings.notHonoured(
+      nozzle,
+      "nozzle",
+      false,
+      "the nozzle device is not honoured: no such network interface is made",
+      "delete the section",
+    );
+  }
 }

@@ -1,0 +1,142 @@
+import type { ReferenceKey } from "./reference-types.ts";
+import { PORT, TEXT } from "./reference-types.ts";
+
+const TIMEOUT = { kind: "integer", minimum: 100, maximum: 3_600_000, unit: "milliseconds" } as const;
+
+/** Keys of the sections that corosync doesn't know. */
+export const OWN_KEYS: readonly ReferenceKey[] = [
+  {
+    section: "cluster_ip",
+    key: "address",
+    type: { kind: "address" },
+    use: "honoured",
+    defaultMeaning: "none: needed in each section",
+    meaning: "An address that the master, and nobody else, answers for. One section for each address.",
+  },
+  {
+    section: "cluster_ip",
+    key: "CloudIpDev",
+    also: ["device"],
+    type: {
+      kind: "pattern",
+      name: "the name of an interface",
+      pattern: /^(?!\.{1,2}$)[^\s/:]{1,15}$/,
+      rule: "1 to 15 characters without blank, / and :",
+    },
+    use: "honoured",
+    default: "vmbr0",
+    meaning:
+      "Interface that carries the address, the same on every node. Its carrier is a condition for being master.",
+  },
+  {
+    section: "cluster_ip",
+    key: "CloudMask",
+    also: ["mask", "prefix"],
+    type: { kind: "mask" },
+    use: "honoured",
+    defaultMeaning: "32 for IPv4, 128 for IPv6",
+    meaning: "Mask of the address: a length (24) or, for IPv4, a dotted mask (255.255.255.0).",
+    tradeOff:
+      "With the default the address adds no route; the interface's own network address does that. A shorter mask makes the address a source for that network too.",
+  },
+  {
+    section: "ihttpd",
+    key: "count",
+    type: { kind: "integer", minimum: 0, maximum: 64 },
+    use: "honoured",
+    defaultMeaning: "the number of ports given",
+    meaning: "How many ports the managed service answers on.",
+  },
+  {
+    section: "ihttpd",
+    key: "port0 … portN-1",
+    family: /^port(0|[1-9][0-9]?)$/,
+    type: PORT,
+    use: "honoured",
+    defaultMeaning: "none",
+    meaning: "A TCP port of the managed service, on the cluster address.",
+    formula:
+      "A new master waits until each of them accepts connections; a service that doesn't become ready three times in a minute gives the role away.",
+  },
+  {
+    section: "managed_service",
+    key: "unit",
+    type: {
+      kind: "pattern",
+      name: "a systemd unit",
+      pattern: /^[A-Za-z0-9:_@][A-Za-z0-9:_.\\@-]{0,254}$/,
+      rule: "as systemctl takes it",
+    },
+    use: "honoured",
+    defaultMeaning: "none",
+    meaning: "The service that runs on the master alone, as a systemd unit. Either this or `command`.",
+    tradeOff: "The unit must not be enabled to start by itself.",
+  },
+  {
+    section: "managed_service",
+    key: "command",
+    type: TEXT,
+    use: "honoured",
+    defaultMeaning: "none",
+    meaning:
+      "The service that runs on the master alone, as a command in the foreground, given to /bin/sh -c.",
+    tradeOff:
+      "It cannot contain a {, which in this grammar starts a section; put such a command into a script.",
+  },
+  {
+    section: "managed_service",
+    key: "start_timeout",
+    type: TIMEOUT,
+    use: "honoured",
+    default: "30000",
+    meaning: "How long the service may take until it answers on its ports.",
+    tradeOff:
+      "Shorter notices a hanging start sooner; shorter than a real start takes, the role goes in a circle until each node has had it once.",
+  },
+  {
+    section: "managed_service",
+    key: "stop_timeout",
+    type: TIMEOUT,
+    use: "honoured",
+    default: "10000",
+    meaning: "How long the service may take to end before it is killed.",
+    tradeOff:
+      "The address is shut first and doesn't wait for this; only the service's next start elsewhere may meet a late rest of it.",
+  },
+  {
+    section: "bus",
+    key: "route_port",
+    type: PORT,
+    use: "honoured",
+    default: "5407",
+    meaning: "TCP port on which the nodes' message servers reach each other, with mutual TLS.",
+  },
+  {
+    section: "paths",
+    key: "lock_file",
+    type: { kind: "path" },
+    use: "honoured",
+    defaultMeaning: "in the run directory",
+    meaning: "Lock file of the managed service. The original's: /tmp/.lock.vmmgr.service.",
+    tradeOff:
+      "In a folder where everybody may write, somebody may put a symbolic link there; it is never followed, the node then refuses.",
+  },
+  {
+    section: "paths",
+    key: "relocated_marker",
+    type: { kind: "path" },
+    use: "honoured",
+    defaultMeaning: "in the run directory",
+    meaning:
+      "Marker which says that the move of the machines is done. The original's: /tmp/.lock.vmmgr.relocated.",
+  },
+  {
+    section: "automation",
+    key: "disarmed_until",
+    type: { kind: "instant" },
+    use: "honoured",
+    defaultMeaning: "armed",
+    meaning:
+      "Automation is off everywhere until this instant, and comes back by itself. Written by `quorate disarm` and `quorate arm`.",
+  },
+];
