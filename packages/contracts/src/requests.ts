@@ -67,11 +67,17 @@ export const REQUESTS = {
     /** The document itself, newest here; carries the asker's term, refused by a node that is older. */
     get: {
       request: z.object({ term: TermSchema, ref: ConfigRefSchema }),
-      answer: answer({ ref: ConfigRefSchema, text: z.string() }),
+      answer: answer({ ref: ConfigRefSchema, text: z.string(), reason: ReasonSchema }),
     },
     /** Compare-and-swap: `text` becomes version base.version + 1 if `base` is still the committed one. */
     propose: {
-      request: z.object({ base: ConfigRefSchema, text: z.string(), reason: ReasonSchema }),
+      request: z.object({
+        base: ConfigRefSchema,
+        text: z.string(),
+        reason: ReasonSchema,
+        /** Passed on by another node's distributor: never passed on again. */
+        forwarded: z.boolean().optional(),
+      }),
       answer: answer({ ref: ConfigRefSchema }),
     },
     history: {

@@ -14,7 +14,7 @@ function unsafe(message: string, hint: string): Objection {
   return { code: "UNSAFE", message, hint };
 }
 
-/** What every node must agree on at every instant, as heartbeats, leases and the bus depend on it. */
+/** What every node must agree on at every instant, as heartbeats and the bus depend on it. */
 function wireObjection(before: ClusterConfig, after: ClusterConfig): Objection | null {
   if (before.clusterName !== after.clusterName) {
     return {
@@ -22,15 +22,6 @@ function wireObjection(before: ClusterConfig, after: ClusterConfig): Objection |
       message: `cluster_name would change from ${before.clusterName} to ${after.clusterName}.`,
       hint: "Keep the cluster's name: it tells its messages from those of other clusters.",
     };
-  }
-  // A lease is worth T of the master, a promise T of the voter: with two tokens at once a lease could
-  // outlive the promise that protects it.
-  if (before.tokenMs !== after.tokenMs) {
-    return unsafe(
-      `totem.token would change from ${before.tokenMs} to ${after.tokenMs}.`,
-      "Leases and promises of different lengths at one time are unsafe. Stop Quorate on every node and give " +
-        "every node the new file.",
-    );
   }
   if (before.transport !== after.transport) {
     return unsafe(`totem.transport would change from ${before.transport} to ${after.transport}.`, WIRE_HINT);
@@ -51,8 +42,8 @@ function wireObjection(before: ClusterConfig, after: ClusterConfig): Objection |
   return null;
 }
 
-/** Each change of who votes with how much, in words. */
-function voteChanges(before: ClusterConfig, after: ClusterConfig): string[] {
+/** Each change of who votes with how much, and of how long a vote binds, in words: the joint ones. */
+function jointChanges(before: ClusterConfig, after: ClusterConfig): string[] {
   const changes: string[] = [];
   for (const node of before.nodes) {
     const next = after.nodes.find((candidate) => candidate.id === node.id);
@@ -67,6 +58,7 @@ function voteChanges(before: ClusterConfig, after: ClusterConfig): string[] {
   if (changes.length === 0 && before.totalVotes !== after.totalVotes) {
     changes.push(`expected_votes ${before.totalVotes} to ${after.totalVotes}`);
   }
+  if (before.tokenMs !== after.tokenMs) changes.push(`totem.token ${before.tokenMs} to ${after.tokenMs}`);
   return changes;
 }
 
@@ -97,11 +89,11 @@ export function objectionToChange(
       };
     }
   }
-  const changes = voteChanges(before, after);
+  const changes = jointChanges(before, after);
   if (changes.length > 1) {
     return {
       code: "CONFIG_INVALID",
-      message: `Nodes and votes change one at a time; this changes ${changes.length}: ${changes.join(", ")}.`,
+      message: `Nodes, votes and the token change one at a time; this changes ${changes.length}: ${changes.join(", ")}.`,
       hint: "Apply the first, wait until `quorate status` shows it committed, then the next.",
     };
   }

@@ -11,7 +11,7 @@ import {
   refuse,
   startPersist,
 } from "./draft.ts";
-import { type Proposal, type ProposalResult, REFUSED_FOR_US } from "./state.ts";
+import { type Proposal, type ProposalResult, READMISSION_PAUSE_US, REFUSED_FOR_US } from "./state.ts";
 
 type Failed = Extract<ProposalResult, { ok: false }>;
 
@@ -74,6 +74,40 @@ function stick(draft: Draft, quorum: QuorumMessage): void {
   });
 }
 
+/**
+ * A node that lost its state may vote again once a version newer than the one it woke up to is committed: the
+ * same document with the next number. With growing pauses, so that a node that never recovers does not fill
+ * the history.
+ */
+function readmit(draft: Draft, quorum: QuorumMessage): boolean {
+  const { stored, readmissions } = draft.state;
+  if (quorum.readmit.length === 0) {
+    if (readmissions.inARow > 0) change(draft, { readmissions: { inARow: 0, notBeforeUs: draft.nowUs } });
+    return false;
+  }
+  if (draft.nowUs < readmissions.notBeforeUs) return false;
+  const inARow = readmissions.inARow + 1;
+  const pauseUs = READMISSION_PAUSE_US * 2 ** Math.min(inARow - 1, 8);
+  change(draft, { readmissions: { inARow, notBeforeUs: draft.nowUs + pauseUs } });
+  const version = stored.ref.version + 1;
+  const edited = draft.tools.withVersion(stored.text, version);
+  if (!edited.ok) return false;
+  const ref = { term: quorum.term, version, digest: draft.tools.digest(edited.text) };
+  const who = quorum.readmit.join(", ");
+  startPersist(draft, {
+    ref,
+    text: edited.text,
+    from: draft.state.self,
+    stickinessDue: false,
+    reason: {
+      code: "READMISSION",
+      message: `A new version with nothing else changed lets nodes vote again that lost their state: ${who}.`,
+      facts: { ...refFacts(ref), nodes: who },
+    },
+  });
+  return true;
+}
+
 /** Turns the oldest waiting proposal into a document, or answers why not. */
 function takeProposal(draft: Draft, quorum: QuorumMessage, proposal: Proposal): void {
   const { stored, config } = draft.state;
@@ -131,6 +165,7 @@ export function lead(draft: Draft, quorum: QuorumMessage): void {
   // Until both quorums have had their time, nothing follows a change of nodes or votes.
   if (quorum.joint) return;
   if (stored.stickinessDue) return stick(draft, quorum);
+  if (readmit(draft, quorum)) return;
   const [proposal] = draft.state.proposals;
   if (proposal !== undefined) takeProposal(draft, quorum, proposal);
 }

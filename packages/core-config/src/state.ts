@@ -68,6 +68,7 @@ export interface RegisterState {
   /** Waiting, oldest first; at most PROPOSALS_MAX. */
   readonly proposals: readonly Proposal[];
   readonly inFlight: ProposalInFlight | null;
+  readonly readmissions: { readonly inARow: number; readonly notBeforeUs: number };
   /** The newest committed ref that was told as an event. */
   readonly committedTold: ConfigRef | null;
   readonly announcedAtUs: number;
@@ -151,6 +152,7 @@ export const PERSIST_RETRY_US = 1_000_000;
 export const REFUSED_FOR_US = 30_000_000;
 /** The shell gives every fetch up earlier; this only heals a lost answer. */
 export const FETCH_LIMIT_US = 5_000_000;
+export const READMISSION_PAUSE_US = 5_000_000;
 const FETCH_RETRY_MIN_US = 200_000;
 const FETCH_RETRY_MAX_US = 1_000_000;
 
@@ -177,6 +179,7 @@ export function createRegister(self: NodeId, stored: StoredDocument, config: Clu
     refused: null,
     proposals: [],
     inFlight: null,
+    readmissions: { inARow: 0, notBeforeUs: Number.NEGATIVE_INFINITY },
     committedTold: null,
     announcedAtUs: Number.NEGATIVE_INFINITY,
   };
