@@ -12,8 +12,6 @@ export const debianPackages = [
   { name: "libatomic1", why: "Node 24 and later link against it" },
   { name: "nats-server", why: "the local message bus of every node (Quorate starts its own)" },
   { name: "nftables", why: "the gates: kernel filters that close by themselves" },
-  { name: "openssl", why: "makes the cluster's certificate" },
-  { name: "procps", why: "kernel settings inside a lab host (sysctl)" },
   { name: "tcpdump", why: "the lab's outside observer: who answered, by kernel timestamps" },
   { name: "util-linux", why: "unshare, nsenter, setpriv, flock: the lab's hosts and this set-up" },
 ];
