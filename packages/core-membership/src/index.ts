@@ -1,1 +1,10 @@
-export {};
+export { type MembershipConfig, membershipConfigOf } from "./configuration.ts";
+export type { Envelope, Hears, Heartbeat } from "./heartbeat.ts";
+export { INCARNATION_MAX, nextIncarnation } from "./incarnation.ts";
+export { isFlapping } from "./judge.ts";
+export type { MembershipEffect, Outcome } from "./outcome.ts";
+export { peersMessage } from "./publish.ts";
+export { judgeEnvelope } from "./receive.ts";
+export { COUNTER_NAMES, type CounterName, type MembershipState, type PeerRecord } from "./state.ts";
+export { type MembershipInput, type StartOptions, startMembership, stepMembership } from "./step.ts";
+export { type Timing, timingOf } from "./timing.ts";

@@ -1,0 +1,44 @@
+import type { Peer, PeersMessage } from "@quorate/contracts";
+import { judgeLink } from "./judge.ts";
+import { lossPercent } from "./replay-window.ts";
+import type { MembershipState, PeerRecord } from "./state.ts";
+
+function peerOf(state: MembershipState, peer: PeerRecord, nowUs: number): Peer {
+  return {
+    node: peer.node,
+    state: peer.state,
+    sinceUs: peer.sinceUs,
+    lastHeardUs: peer.lastHeardUs,
+    bootId: peer.bootId,
+    incarnation: peer.incarnation,
+    config: peer.config,
+    links: peer.links.map((link) => {
+      const { hears, heard } = judgeLink(state, link, nowUs);
+      return { ring: link.ring, hears, heard, lossPercent: hears ? lossPercent(link.window) : 100 };
+    }),
+    reason: peer.reason,
+  };
+}
+
+/** The complete present statement to the other services of the node. */
+export function peersMessage(state: MembershipState, nowUs: number): PeersMessage {
+  return {
+    stampUs: nowUs,
+    node: state.self,
+    bootId: state.bootId,
+    incarnation: state.incarnation,
+    patience: Math.round(state.health.patience * 1000) / 1000,
+    peers: state.peers.map((peer) => peerOf(state, peer, nowUs)),
+  };
+}
+
+/** What of a peer is news when it differs; ages and loss are not. */
+export function toldOf(state: MembershipState, peer: PeerRecord, nowUs: number): string {
+  const links = peer.links.map((link) => {
+    const { hears, heard } = judgeLink(state, link, nowUs);
+    return `${link.ring}${hears ? "h" : "-"}${heard ? "H" : "-"}`;
+  });
+  const config =
+    peer.config === null ? "" : `${peer.config.term}.${peer.config.version}.${peer.config.digest}`;
+  return [peer.state, peer.reason.code, peer.incarnation, peer.bootId, config, ...links].join("|");
+}
