@@ -1,6 +1,10 @@
 export type { Address, AddressInspection } from "./address/address.ts";
+export { createFakeAddress } from "./address/fake-address.ts";
+export { createRealAddress } from "./address/real-address.ts";
 export type { Announcer, ForeignClaim, ProbeResult } from "./announcer/announcer.ts";
 export type { Carrier, CarrierState } from "./carrier/carrier.ts";
+export { createFakeCarrier } from "./carrier/fake-carrier.ts";
+export { createRealCarrier } from "./carrier/real-carrier.ts";
 export { FakeKernel } from "./fake/fake-kernel.ts";
 export { createFakeGate, type FakeGateOptions, FakeTables } from "./gate/fake-gate.ts";
 export type {
@@ -15,7 +19,9 @@ export type {
 } from "./gate/gate.ts";
 export { type LeaseGateOptions, TICK_US } from "./gate/lease-gate.ts";
 export { createRealGate, type RealGateOptions } from "./gate/real-gate.ts";
+export { createFakeLinkMonitor } from "./link-monitor/fake-link-monitor.ts";
 export type { LinkEvent, LinkMonitor } from "./link-monitor/link-monitor.ts";
+export { createRealLinkMonitor } from "./link-monitor/real-link-monitor.ts";
 export type { LockContent, LockFile, LockFileState } from "./lock-file/lock-file.ts";
 export type {
   ManagedService,
@@ -24,12 +30,10 @@ export type {
   ReadinessTarget,
   ServiceState,
 } from "./managed-service/managed-service.ts";
+export { createIpTool, type IpTool } from "./tools/ip-tool.ts";
 export { type HostContext, monotonicNowUs } from "./tools/host-context.ts";
 
 // Constructors to come, all taking a HostContext first:
-//   createRealAddress(context) / createFakeAddress(world)
-//   createRealLinkMonitor(context) / createFakeLinkMonitor(world)
-//   createRealCarrier(context) / createFakeCarrier(world)
 //   createRealAnnouncer(context) / createFakeAnnouncer(world)
 //   createRealLockFile(path) / createFakeLockFile(path)
 //   createUnitService({unit,…}) / createCommandService({command,…}) / createFakeService(); createReadinessProbe()
