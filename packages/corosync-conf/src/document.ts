@@ -28,9 +28,9 @@ export interface ConfKeyValue extends Place {
   readonly key: string;
   readonly value: string;
   readonly valueColumn: number;
-  /** Offsets into the text: the whole line with its ending, the key, the value. */
+  /** Offsets into the text: the whole line with its ending, the end of the key, the value. */
   readonly start: number;
-  readonly keyStart: number;
+  readonly keyEnd: number;
   readonly valueStart: number;
   readonly valueEnd: number;
   readonly end: number;

@@ -9,6 +9,11 @@ export type { ReadConfig, ReadOptions, ReadResult, RefusedConfig } from "./meani
 export { readClusterConfig, refusalError } from "./meaning.ts";
 export { CONFIG_REFERENCE, REFERENCE_SECTIONS } from "./reference.ts";
 export type { KeyUse, ReferenceKey, ReferenceSection } from "./reference-types.ts";
+export type { RenderedCheck } from "./render-check.ts";
+export { dangerousEntries, formatNotHonoured, renderCheck } from "./render-check.ts";
+export type { ShownValue } from "./render-show.ts";
+export { renderShow, shownValues } from "./render-show.ts";
 export { parseDocument, printDocument } from "./syntax.ts";
+export { decodeText, encodeText } from "./text-encoding.ts";
 export type { Timing } from "./timing.ts";
 export { timingOf } from "./timing.ts";

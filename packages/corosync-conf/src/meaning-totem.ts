@@ -6,7 +6,7 @@ import { sectionsNamed } from "./document.ts";
 import type { Findings } from "./findings.ts";
 import type { PlacedNode } from "./meaning-nodes.ts";
 import { interfaceSections } from "./members.ts";
-import { outlivesRestart, TOKEN_RESTART_MS, timingOf } from "./timing.ts";
+import { outlivesRestart, TOKEN_RESTART_MS } from "./timing.ts";
 import { TypedSection } from "./typed-section.ts";
 
 type Transport = ClusterConfig["transport"];
@@ -148,14 +148,4 @@ export function derivedMulticast(clusterName: string, ring: number, family: 4 | 
   for (const byte of new TextEncoder().encode(clusterName)) sum = (sum * 2 + byte) & 0xffff;
   const id = (sum + ring) & 0xffff;
   return family === 4 ? `239.192.${id >> 8}.${id % 0xff}` : `ff15::${id.toString(16)}`;
-}
-
-/** For `config show`: what follows from the token. */
-export function describeTiming(tokenMs: number): readonly (readonly [string, string])[] {
-  const { heartbeatMs, leaseMs, permitMs } = timingOf(tokenMs);
-  return [
-    ["heartbeat", `${heartbeatMs} ms`],
-    ["lease", `${Math.floor(leaseMs)} ms`],
-    ["permit", `${permitMs} ms`],
-  ];
 }

@@ -1,6 +1,7 @@
 import type { Diagnostic } from "./diagnostic.ts";
 import { sortedByPlace } from "./diagnostic.ts";
 import type { ConfDocument, ConfEntry, ConfSection, ParseResult } from "./document.ts";
+import { findControl, indexWithin, isWritableName, skipBlanks, trimBlanks } from "./text-scan.ts";
 
 const BYTE_ORDER_MARK = "\uFEFF";
 const TEXT_LENGTH_MAX = 1024 * 1024;
@@ -8,8 +9,6 @@ const DEPTH_MAX = 16;
 const ERRORS_MAX = 50;
 /** corosync reads into 512 bytes, of which the line's end and a NUL take two. */
 const COROSYNC_LINE_BYTES_MAX = 510;
-/** What corosync's icmap takes as a name. */
-const NAME_PATTERN = /^[A-Za-z0-9._/-]+$/;
 
 /**
  * Reads a file of corosync's grammar without losing a byte: line by line, a comment (`#` first), `name {`,
@@ -206,7 +205,8 @@ class Parser {
 
   #keyValue(line: Line, first: number, last: number, colon: number, column: number): void {
     const text = this.#text;
-    const key = text.slice(first, trimBlanks(text, first, colon));
+    const keyEnd = trimBlanks(text, first, colon);
+    const key = text.slice(first, keyEnd);
     if (key === "") {
       this.#error(line.number, column, "the colon has no key before it", "write key: value");
       return;
@@ -233,7 +233,7 @@ class Parser {
       column,
       valueColumn: valueStart - line.start + 1,
       start: line.start,
-      keyStart: first,
+      keyEnd,
       valueStart,
       valueEnd: last,
       end: line.end,
@@ -301,8 +301,8 @@ class Parser {
   }
 
   #checkName(line: number, column: number, name: string, kind: string): boolean {
-    if (NAME_PATTERN.test(name)) return true;
-    const bad = [...name].find((character) => !NAME_PATTERN.test(character)) ?? "";
+    if (isWritableName(name)) return true;
+    const bad = [...name].find((character) => !isWritableName(character)) ?? "";
     const code = (bad.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
     const shown = bad === " " || bad === "\t" ? "a blank" : `"${bad}" (U+${code})`;
     const what = `the ${kind} "${shortened(name)}" contains ${shown}`;
@@ -343,35 +343,6 @@ class Parser {
   #warn(line: number, column: number, what: string, remedy: string): void {
     this.#warnings.push({ severity: "warning", file: this.#fileName, line, column, what, remedy });
   }
-}
-
-function isBlank(character: string | undefined): boolean {
-  return character === " " || character === "\t";
-}
-
-function skipBlanks(text: string, from: number, to: number): number {
-  let index = from;
-  while (index < to && isBlank(text[index])) index += 1;
-  return index;
-}
-
-function trimBlanks(text: string, from: number, to: number): number {
-  let index = to;
-  while (index > from && isBlank(text[index - 1])) index -= 1;
-  return index;
-}
-
-function indexWithin(text: string, character: string, from: number, to: number): number {
-  for (let index = from; index < to; index += 1) if (text[index] === character) return index;
-  return -1;
-}
-
-function findControl(text: string, from: number, to: number): number {
-  for (let index = from; index < to; index += 1) {
-    const code = text.charCodeAt(index);
-    if ((code < 0x20 && code !== 0x09) || code === 0x7f) return index;
-  }
-  return -1;
 }
 
 function shortened(text: string): string {
