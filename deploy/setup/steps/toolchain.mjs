@@ -91,7 +91,7 @@ export async function ensureToolchain(root) {
       "Is the npm registry reachable from here? `npm ping` tells.",
     );
   }
-  linkNativePnpm(join(next, "node_modules"));
+  linkBinaries(join(next, "node_modules"));
   for (const name of needed) {
     if (!existsSync(join(next, "node_modules/.bin", name))) {
       throw new SetupStop(
@@ -113,17 +113,21 @@ export async function ensureToolchain(root) {
 }
 
 /**
- * pnpm's own bin is a shell script without a first line, which only a shell can start, until an install script (which
- * we don't run) replaces it with the native binary. We point the link at the binary.
+ * Makes .bin hold node and pnpm. Not left to npm: version 9 forgets bins of packages that its lock file names without an
+ * address, and pnpm's own bin is a shell script that only a shell can start, until an install script (which we don't
+ * run) replaces it with the native binary.
  * @param {string} modules
  */
-function linkNativePnpm(modules) {
-  for (const name of ["pn", "pnpm", "pnpx", "pnx"]) {
-    rmSync(join(modules, ".bin", name), { force: true });
-  }
-  const binary = `@pnpm/exe.${process.platform}-${process.arch}/pnpm`;
-  if (existsSync(join(modules, binary))) {
-    symlinkSync(`../${binary}`, join(modules, ".bin/pnpm"));
+function linkBinaries(modules) {
+  const platform = `${process.platform}-${process.arch}`;
+  const targets = { node: `node-${platform}/bin/node`, pnpm: `@pnpm/exe.${platform}/pnpm` };
+  const bin = join(modules, ".bin");
+  rmSync(bin, { recursive: true, force: true });
+  mkdirSync(bin);
+  for (const [name, target] of Object.entries(targets)) {
+    if (existsSync(join(modules, target))) {
+      symlinkSync(`../${target}`, join(bin, name));
+    }
   }
 }
 
