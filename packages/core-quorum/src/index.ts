@@ -1,1 +1,13 @@
-export {};
+export { ballotContent, roleOf } from "./outgoing.ts";
+export { compareRank, countVotes, isQuorum, quorumValue, sameElectorate } from "./quorum.ts";
+export {
+  amnesicState,
+  initialState,
+  type QuorumEffect,
+  type QuorumInput,
+  type QuorumResult,
+  type QuorumState,
+  startQuorum,
+} from "./state.ts";
+export { stepQuorum } from "./step.ts";
+export { RHO, type Timing, timingOf } from "./timing.ts";

@@ -1,1 +1,1 @@
-export {};
+export { makeConfig, QuorumWorld, type Violation, type WorldOptions } from "./quorum-world.ts";

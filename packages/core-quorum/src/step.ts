@@ -1,0 +1,247 @@
+import { assertNever, type Ballot, type Reason } from "@quorate/contracts";
+import { considerReadmission } from "./amnesia.ts";
+import {
+  advanceElection,
+  considerFollowing,
+  considerPreVote,
+  mayVote,
+  tryStand,
+  tryWin,
+} from "./election.ts";
+import { collectFenceReports, judgeFences, nextFenceUs } from "./fencing.ts";
+import { isMember, renewLeases, takeAcknowledgements } from "./lease.ts";
+import {
+  considerHandOver,
+  expireMastership,
+  liftTerm,
+  orderDrain,
+  orderMove,
+  takeShutConfirmation,
+  yieldTo,
+} from "./mastership.ts";
+import {
+  ballotContent,
+  buildBallot,
+  buildGrant,
+  buildQuorumMessage,
+  grantContent,
+  noteFork,
+} from "./outgoing.ts";
+import { renewPromise } from "./promise.ts";
+import { learnCommitted, takeStored } from "./register.ts";
+import {
+  promiseTiming,
+  type QuorumEffect,
+  type QuorumInput,
+  type QuorumResult,
+  type QuorumState,
+} from "./state.ts";
+import { adoptView, reviseView } from "./view.ts";
+
+const RETIRED_BOOTS = 8;
+
+/**
+ * One decision of the quorum-evaluator. Takes the state over (the caller keeps only the returned one) and
+ * answers with effects in the order persist, send, act, and a reason for every transition. All instants are
+ * microseconds of this host's CLOCK_MONOTONIC; `nowUs` must never go back.
+ */
+export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult {
+  const durableBefore = state.durable;
+  const { nowUs } = input;
+  const reasons: Reason[] = [];
+  const note = (reason: Reason | null) => {
+    if (reason !== null) reasons.push(reason);
+  };
+  let refusal: Reason | null = null;
+  let answer = false;
+
+  // What the clock has ended comes first, so that a process that was stopped acts on no lapsed right.
+  reasons.push(...expireMastership(state, nowUs));
+  switch (input.kind) {
+    case "tick":
+      break;
+    case "heard":
+      answer = takeBallot(state, input.ballot, input.receivedAtUs, nowUs, reasons);
+      break;
+    case "peers":
+      if (input.stampUs < state.peersStampUs) break;
+      state.peersStampUs = input.stampUs;
+      for (const peer of input.peers)
+        state.peerStates.set(peer.node, { state: peer.state, sinceUs: peer.sinceUs });
+      break;
+    case "report":
+      if (state.report !== null && input.report.stampUs < state.report.stampUs) break;
+      state.report = input.report;
+      note(takeShutConfirmation(state, input.report, nowUs));
+      break;
+    case "stored":
+      note(takeStored(state, input));
+      break;
+    case "disarmed":
+      state.disarmed = input.disarmed;
+      state.disarmedUntil = input.until;
+      break;
+    case "move":
+      refusal = orderMove(state, input.target, nowUs);
+      break;
+    case "drain":
+      orderDrain(state, nowUs);
+      break;
+    case "suspended-host":
+      voidLeases(state, nowUs);
+      note({
+        code: "HOST_WAS_SUSPENDED",
+        message: "The host's clock was stopped for a while; every lease is void.",
+      });
+      break;
+    default:
+      assertNever(input);
+  }
+
+  reasons.push(...expireMastership(state, nowUs));
+  reasons.push(...tryWin(state, nowUs));
+  renewLeases(state);
+  note(learnCommitted(state, nowUs));
+  reasons.push(...reviseView(state, nowUs, input.drainedUs));
+  reasons.push(...judgeFences(state, nowUs));
+  note(considerHandOver(state, nowUs));
+  reconsiderPreVotes(state, nowUs);
+  reasons.push(...advanceElection(state, nowUs));
+  // A single voter is its own quorum.
+  reasons.push(...tryWin(state, nowUs));
+  const last = reasons.at(-1);
+  if (last !== undefined) state.reason = last;
+
+  const effects = outgoing(state, nowUs, answer);
+  if (state.durable !== durableBefore || state.unsaved) {
+    effects.unshift({ kind: "persist", state: state.durable });
+    state.unsaved = false;
+  }
+  return { state, effects, reasons, wakeAtUs: wakeAtUs(state, nowUs), refusal };
+}
+
+/** Takes a ballot that was never heard before. Returns whether an answer is due at once. */
+function takeBallot(
+  state: QuorumState,
+  ballot: Ballot,
+  receivedAtUs: number,
+  nowUs: number,
+  reasons: Reason[],
+): boolean {
+  const timing = promiseTiming(state);
+  const { node } = ballot;
+  if (node === state.durable.node || nowUs - receivedAtUs > timing.staleUs) return false;
+  if (!state.durable.voters.nodes.some((entry) => entry.id === node)) return false;
+  const known = state.peers.get(node)?.ballot.name;
+  const retired = state.retiredBoots.get(node) ?? [];
+  if (retired.includes(ballot.name.bootId)) return false;
+  if (known !== undefined) {
+    if (known.bootId === ballot.name.bootId) {
+      // Cached, doubled or reordered: not heard, acknowledges nothing, renews nothing.
+      if (ballot.name.atUs <= known.atUs) return false;
+    } else {
+      state.retiredBoots.set(node, [...retired, known.bootId].slice(-RETIRED_BOOTS));
+    }
+  }
+  state.peers.set(node, { ballot, receivedAtUs });
+  noteFork(state, ballot);
+  const push = (reason: Reason | null) => {
+    if (reason !== null) reasons.push(reason);
+  };
+  renewPromise(state, ballot, receivedAtUs);
+  reasons.push(...yieldTo(state, ballot, nowUs));
+  push(liftTerm(state, ballot, nowUs));
+  push(considerFollowing(state, ballot, nowUs));
+  considerPreVote(state, ballot, nowUs);
+  push(adoptView(state, ballot));
+  push(considerReadmission(state, ballot));
+  if (mayVote(state, nowUs) && isMember(state, node, ballot.name.bootId)) {
+    state.lastGrants.set(node, { name: ballot.name, atUs: receivedAtUs });
+  }
+  takeAcknowledgements(state, ballot);
+  collectFenceReports(state, ballot, receivedAtUs);
+  reasons.push(...tryStand(state, nowUs));
+  return ballot.changed;
+}
+
+/** A promise that has just ended frees the answer to a question that was asked while it ran. */
+function reconsiderPreVotes(state: QuorumState, nowUs: number): void {
+  const { staleUs } = promiseTiming(state);
+  for (const entry of state.durable.voters.nodes) {
+    const peer = state.peers.get(entry.id);
+    if (peer !== undefined && nowUs - peer.receivedAtUs <= staleUs)
+      considerPreVote(state, peer.ballot, nowUs);
+  }
+}
+
+function voidLeases(state: QuorumState, nowUs: number): void {
+  state.voidBeforeUs = nowUs;
+  state.receivedBy.clear();
+  state.grantedBy.clear();
+  state.nodeLeaseEndUs = 0;
+  if (state.wonTerm !== null) state.masterLeaseEndUs = Math.min(state.masterLeaseEndUs, nowUs);
+}
+
+function outgoing(state: QuorumState, nowUs: number, answer: boolean): QuorumEffect[] {
+  const { heartbeatUs, tokenUs } = promiseTiming(state);
+  const effects: QuorumEffect[] = [];
+  if (nowUs >= state.silentUntilUs && !state.resuming) {
+    const ballot = buildBallot(state, nowUs);
+    const content = ballotContent(ballot);
+    ballot.changed = content !== state.lastContent;
+    if (ballot.changed || answer || nowUs >= state.nextBallotUs) {
+      state.lastContent = content;
+      state.lastNameUs = ballot.name.atUs;
+      state.nextBallotUs = nowUs + heartbeatUs;
+      effects.push({ kind: "ballot", ballot });
+      renewLeases(state);
+    }
+    const grant = buildGrant(state, nowUs);
+    const grantNews = grantContent(grant);
+    // Leases grow with the acknowledgements; the actuator hears of it with every ballot of our own.
+    if (grantNews !== state.lastGrantContent || effects.length > 0) {
+      state.lastGrantContent = grantNews;
+      effects.push({ kind: "grant", grant });
+    }
+  }
+  const message = buildQuorumMessage(state, nowUs);
+  const content = quorumContent(message);
+  if (content !== state.lastQuorumContent || nowUs >= state.nextQuorumUs) {
+    state.lastQuorumContent = content;
+    state.nextQuorumUs = nowUs + tokenUs / 2;
+    effects.push({ kind: "quorum", message });
+  }
+  return effects;
+}
+
+function quorumContent(message: ReturnType<typeof buildQuorumMessage>): string {
+  const {
+    stampUs: _stamp,
+    masterLeaseEndUs: _master,
+    nodeLeaseEndUs: _node,
+    promise,
+    reason,
+    ...content
+  } = message;
+  return JSON.stringify({ ...content, promisedTo: promise?.to, reason: reason.code });
+}
+
+function wakeAtUs(state: QuorumState, nowUs: number): number {
+  const { heartbeatUs } = promiseTiming(state);
+  const candidates = [state.nextBallotUs, state.nextQuorumUs, nowUs + nextFenceUs(state)];
+  if (nowUs < state.silentUntilUs) candidates.push(state.silentUntilUs);
+  if (state.resuming) candidates.push(state.startedAtUs + 2 * heartbeatUs);
+  // The instants at which something ends: a promise, a lease, a wait, a rank's delay, a candidacy.
+  const edges = [
+    state.promiseUntilUs,
+    state.selfPromiseUntilUs,
+    state.masterLeaseEndUs,
+    state.nodeLeaseEndUs,
+    state.standNotBeforeUs,
+  ];
+  if (state.eligibleSinceUs !== null)
+    for (let rank = 0; rank < 16; rank += 1) edges.push(state.eligibleSinceUs + rank * heartbeatUs);
+  if (state.candidacy !== null) edges.push(state.candidacy.sinceUs + 3 * heartbeatUs);
+  for (const edge of edges) if (edge > nowUs) candidates.push(edge);
+  return Math.max(nowUs, Math.min(...candidates));
+}
