@@ -40,7 +40,13 @@ export function isBehindEvaluator(state: RegisterState, quorum: QuorumMessage): 
 }
 
 export function startPersist(draft: Draft, document: StoredDocument): void {
-  change(draft, { persisting: document, persistAgain: null });
+  change(draft, { persisting: document, persistingMayExist: false });
+  draft.effects.push({ kind: "persist", document });
+}
+
+/** Tries again what may lie on the disk already. */
+export function persistAgain(draft: Draft, document: StoredDocument): void {
+  change(draft, { persisting: document, persistingMayExist: true, persistAgain: null });
   draft.effects.push({ kind: "persist", document });
 }
 

@@ -1,5 +1,5 @@
 import type { ConfigRef, QuorumMessage } from "@quorate/contracts";
-import { formatRef, sameContent } from "./documents.ts";
+import { formatRef, sameContent, sameRef } from "./documents.ts";
 import { answer, change, committedRef, type Draft, freshQuorum } from "./draft.ts";
 import {
   type Proposal,
@@ -78,7 +78,8 @@ function unknownOutcome(ref: ConfigRef): ProposalResult {
 /** The document of a proposal surely never reached the disk: say so, and forget it. */
 export function dropUnstored(draft: Draft, ref: ConfigRef, message: string): void {
   const { inFlight } = draft.state;
-  if (inFlight === null || !sameContent(inFlight.ref, ref)) return;
+  // A new stamp on it that failed says nothing about the document itself, which is stored.
+  if (inFlight === null || !sameRef(inFlight.ref, ref)) return;
   change(draft, { inFlight: null });
   answer(draft, inFlight.id, {
     ok: false,

@@ -55,6 +55,8 @@ export interface RegisterState {
   /** The mastership in force began while we watched; false for one that only lifted its term, or at our start. */
   readonly mastershipIsNew: boolean;
   readonly persisting: StoredDocument | null;
+  /** An earlier attempt at `persisting` may have left it on the disk. */
+  readonly persistingMayExist: boolean;
   /** A document that may or may not have reached the disk: it alone may take its (term, version). */
   readonly persistAgain: StoredDocument | null;
   readonly persistNotBeforeUs: number;
@@ -169,6 +171,7 @@ export function createRegister(self: NodeId, stored: StoredDocument, config: Clu
     hints: [],
     mastershipIsNew: false,
     persisting: null,
+    persistingMayExist: false,
     persistAgain: null,
     persistNotBeforeUs: Number.NEGATIVE_INFINITY,
     storeProblem: null,

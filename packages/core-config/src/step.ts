@@ -7,7 +7,7 @@ import {
   freshQuorum,
   isBehindEvaluator,
   refFacts,
-  startPersist,
+  persistAgain,
   tell,
 } from "./draft.ts";
 import { canCatchUp, follow, onFetched, onFetchFailed, repair } from "./following.ts";
@@ -73,17 +73,18 @@ function onPersisted(draft: Draft, input: Extract<RegisterInput, { kind: "persis
 }
 
 function onPersistFailed(draft: Draft, input: Extract<RegisterInput, { kind: "persist-failed" }>): void {
-  const { persisting, storeProblem } = draft.state;
+  const { persisting, persistingMayExist, storeProblem } = draft.state;
   if (persisting === null || !sameRef(persisting.ref, input.ref)) return;
+  const isAbsent = input.surelyAbsent && !persistingMayExist;
   change(draft, {
     persisting: null,
     // What may lie on the disk keeps its place in the order: another content there would fork the register.
-    persistAgain: input.surelyAbsent ? null : persisting,
+    persistAgain: isAbsent ? null : persisting,
     persistNotBeforeUs: draft.nowUs + PERSIST_RETRY_US,
     storeProblem: input.reason,
   });
   if (storeProblem === null) tell(draft, { type: "store-failed", ref: input.ref }, input.reason);
-  if (input.surelyAbsent) dropUnstored(draft, input.ref, input.reason.message);
+  if (isAbsent) dropUnstored(draft, input.ref, input.reason.message);
 }
 
 function tellCommitted(draft: Draft, quorum: QuorumMessage): void {
@@ -108,7 +109,7 @@ function converge(draft: Draft): void {
   if (nowUs - state.announcedAtUs >= ANNOUNCE_EVERY_US) announce(draft);
   settleProposals(draft);
   if (state.persistAgain !== null && state.persisting === null && nowUs >= state.persistNotBeforeUs) {
-    startPersist(draft, state.persistAgain);
+    persistAgain(draft, state.persistAgain);
   }
   const quorum = freshQuorum(draft.state, nowUs);
   if (quorum === null) return;
