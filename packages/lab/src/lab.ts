@@ -1,0 +1,489 @@
+/**
+ * A lab: three real hosts and a client on one switch, all in namespaces of their own; nothing touches the
+ * machine's own network, mounts or folders beyond the run and data folders named in the record.
+ * Needs root. Every method that changes the lab holds its lock; every change is in the record before it is made.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { QuorateError } from "@quorate/contracts";
+import { type CommandResult, inNamespaces, tryCommand } from "./command.ts";
+import { bootHost, clockOffsetS, cutPower, freezeHost, hostDir, namedProcess, thawHost } from "./host.ts";
+import { isAlive, processesWithEnvironment, signalProcess, waitUntil } from "./processes.ts";
+import {
+  type HostRecord,
+  type LabPlace,
+  type LabRecord,
+  type PortRecord,
+  placeOf,
+  type Rule,
+  readRecord,
+  withLock,
+  writeRecord,
+} from "./record.ts";
+import { describeLab, type LabStatus } from "./status.ts";
+import {
+  applyRules,
+  bridgeOf,
+  buildSwitch,
+  holdNetwork,
+  LAB_MARK,
+  moveToBridge,
+  plugHost,
+  removeLinks,
+  setCarrier,
+} from "./switch.ts";
+
+/** What a host runs. Paths are as seen in the host: /etc/quorate, /var/lib/quorate and /run/quorate are its own. */
+export type HostProgram = {
+  /** Written to /etc/quorate/cluster.conf before the first boot. */
+  configuration: string;
+  /** Command lines, run once in the host before its first start. */
+  prepare: string[][];
+  /** What PID 1 runs and, 100 ms after it ended, runs again. */
+  run: string[];
+};
+
+export type HostPlan = {
+  id: number;
+  /** First network's address; a second one gets a second device, ring1. */
+  addresses: string[];
+  program: HostProgram;
+};
+
+export type LabPlan = {
+  root: string;
+  /** Where the hosts' disks are. Removed by `down`. */
+  dataDir: string;
+  tokenMs: number;
+  vips: string[];
+  servicePort: number;
+  hosts: HostPlan[];
+  /** A folder that the first host's `prepare` fills in its /etc/quorate, and all others get a copy of. */
+  keysDir: string;
+};
+
+export class Lab {
+  readonly place: LabPlace;
+
+  private constructor(place: LabPlace) {
+    this.place = place;
+  }
+
+  /** An existing lab; USAGE error when there is none of that name. */
+  static open(name: string, runRoot?: string): Lab {
+    const lab = new Lab(placeOf(name, runRoot));
+    lab.record();
+    return lab;
+  }
+
+  /** Builds the network and boots every host. When it fails, what was made is taken away again. */
+  static async up(name: string, plan: LabPlan, runRoot?: string): Promise<Lab> {
+    requireRoot();
+    const lab = new Lab(placeOf(name, runRoot));
+    await withLock(lab.place, async () => {
+      if (readRecord(lab.place) !== null) {
+        throw new QuorateError(
+          "ALREADY_RUNNING",
+          `lab ${name} is there already`,
+          `Take it down first: quorate-lab down --lab ${name}`,
+        );
+      }
+      const record = firstRecord(name, plan);
+      writeRecord(lab.place, record);
+      for (const host of plan.hosts) {
+        const folder = join(hostDir(record, host.id), "etc");
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(join(folder, "cluster.conf"), host.program.configuration);
+      }
+      try {
+        await lab.build(record);
+        for (const host of record.hosts) await lab.boot(record, host);
+      } catch (error) {
+        await lab.clear(record);
+        throw error;
+      }
+    });
+    return lab;
+  }
+
+  /** Takes away whatever the record and the mark name; fine when there is nothing. */
+  static async down(name: string, runRoot?: string): Promise<void> {
+    requireRoot();
+    const lab = new Lab(placeOf(name, runRoot));
+    await withLock(lab.place, () => lab.clear(readRecord(lab.place)));
+    removeIfEmpty(dirname(lab.place.runDir));
+  }
+
+  record(): LabRecord {
+    const record = readRecord(this.place);
+    if (record === null) {
+      throw new QuorateError(
+        "USAGE",
+        `there is no lab ${this.place.name}`,
+        `Bring it up first: quorate-lab up --lab ${this.place.name}`,
+      );
+    }
+    return record;
+  }
+
+  host(id: number): HostRecord {
+    return hostOf(this.record(), id);
+  }
+
+  switchPid(): number {
+    return alivePid(this.record().switch, "switch");
+  }
+
+  clientPid(): number {
+    return alivePid(this.record().client, "client host");
+  }
+
+  status(): LabStatus {
+    return describeLab(this.record(), this.place.runDir);
+  }
+
+  /** Runs a command in the host to its end. */
+  exec(id: number, argv: readonly string[], timeoutMs = 30_000): Promise<CommandResult> {
+    return tryCommand(this.enterHost(id, argv), { timeoutMs, env: this.hostEnvironment() });
+  }
+
+  /** Starts a command in the host; the caller ends it. */
+  spawn(id: number, argv: readonly string[], stdio: "pipe" | "inherit" = "pipe"): ChildProcess {
+    const [file, ...rest] = this.enterHost(id, argv);
+    return spawn(file ?? "", rest, { stdio, env: this.hostEnvironment() });
+  }
+
+  /** The command line that enters the host. */
+  enterHost(id: number, argv: readonly string[]): string[] {
+    return inNamespaces(this.poweredInit(id), "all", argv);
+  }
+
+  /**
+   * Power cut: the ports leave the switch and every process dies at once. Returns that moment, wall clock in ms.
+   * The host's disk (/etc/quorate, /var/lib/quorate) stays.
+   */
+  async kill(id: number): Promise<number> {
+    return this.change(async (record) => {
+      const host = hostOf(record, id);
+      if (host.init === null) return Date.now();
+      const at = cutPower(alivePid(record.switch, "switch"), host);
+      await this.gone(host);
+      await removeLinks(
+        alivePid(record.switch, "switch"),
+        host.ports.map((port) => port.name),
+      );
+      host.holder = null;
+      host.init = null;
+      host.frozen = false;
+      return at;
+    });
+  }
+
+  /** Sends a signal to one named process of the host (supervisor, nats-server or a service). Returns its pid. */
+  async signalNamed(id: number, name: string, signal: NodeJS.Signals): Promise<number> {
+    const found = namedProcess(this.host(id), name);
+    if (found === null) {
+      throw new QuorateError(
+        "NODE_UNKNOWN",
+        `host ${id} runs no process ${name}`,
+        "Names are those of /run/quorate/pids/NAME.pid; see `quorate-lab status`.",
+      );
+    }
+    process.kill(found.pid, signal);
+    return found.pid;
+  }
+
+  /** Switches a host on again: new boot id, other clock, same disk. */
+  async start(id: number): Promise<void> {
+    await this.change(async (record) => {
+      const host = hostOf(record, id);
+      if (host.init !== null && isAlive(host.init)) return;
+      await this.boot(record, host);
+    });
+  }
+
+  /** SIGSTOP to every process of the host except its PID 1. */
+  async freeze(id: number): Promise<void> {
+    await this.change(async (record) => {
+      const host = hostOf(record, id);
+      host.frozen = true;
+      writeRecord(this.place, record);
+      await freezeHost(this.poweredInit(id));
+    });
+  }
+
+  async thaw(id: number): Promise<void> {
+    await this.change(async (record) => {
+      thawHost(this.poweredInit(id));
+      hostOf(record, id).frozen = false;
+    });
+  }
+
+  /** Link cut: the switch's port goes down, the host's device has no carrier. `ring` null: all its ports. */
+  async cut(id: number, ring: number | null = null): Promise<void> {
+    await this.change(async (record) => {
+      for (const port of portsOf(hostOf(record, id), ring)) {
+        port.link = "cut";
+        await setCarrier(alivePid(record.switch, "switch"), port, false);
+      }
+    });
+  }
+
+  /**
+   * Silent partition: the hosts' ports leave the bridge together; among themselves they still talk, carriers
+   * stay. The client stays with the others.
+   */
+  async partition(ids: readonly number[], ring: number | null = null): Promise<void> {
+    await this.change(async (record) => {
+      const ports = ids.flatMap((id) => portsOf(hostOf(record, id), ring));
+      for (const side of new Set(ports.map((port) => port.ring))) {
+        const moved = ports.filter((port) => port.ring === side);
+        const bridge = `side${side}-${Math.min(...ids)}`;
+        for (const port of moved) {
+          port.link = "partitioned";
+          port.bridge = bridge;
+        }
+        await moveToBridge(alivePid(record.switch, "switch"), moved, bridge);
+      }
+    });
+  }
+
+  /** What `from` sends no longer reaches `to`; the other direction does. */
+  async oneway(from: number, to: number): Promise<void> {
+    await this.addRule({ kind: "oneway", from, to });
+  }
+
+  /** Of 100 datagrams to the host, `percent` are dropped, each judged once. */
+  async loss(host: number, percent: number): Promise<void> {
+    await this.addRule({ kind: "loss", host, percent });
+  }
+
+  /** Ends every fault of the network. Hosts without power and frozen ones stay as they are. */
+  async heal(): Promise<void> {
+    await this.change(async (record) => {
+      const switchPid = alivePid(record.switch, "switch");
+      record.rules = [];
+      await applyRules(record, switchPid, []);
+      const sides = new Set<string>();
+      for (const host of record.hosts) {
+        for (const port of host.ports) {
+          if (port.link === "partitioned") {
+            sides.add(port.bridge);
+            port.bridge = bridgeOf(port.ring);
+            if (host.init !== null) await moveToBridge(switchPid, [port], port.bridge);
+          }
+          if (port.link === "cut" && host.init !== null) await setCarrier(switchPid, port, true);
+          port.link = "up";
+        }
+      }
+      await removeLinks(switchPid, [...sides].sort());
+    });
+  }
+
+  private async addRule(rule: Rule): Promise<void> {
+    await this.change(async (record) => {
+      for (const id of rule.kind === "oneway" ? [rule.from, rule.to] : [rule.host]) hostOf(record, id);
+      const rest = record.rules.filter(
+        (old) => !(rule.kind === "loss" && old.kind === "loss" && old.host === rule.host),
+      );
+      record.rules = [...rest, rule];
+      await applyRules(record, alivePid(record.switch, "switch"), record.rules);
+    });
+  }
+
+  private change<Result>(body: (record: LabRecord) => Promise<Result>): Promise<Result> {
+    return withLock(this.place, async () => {
+      const record = this.record();
+      const result = await body(record);
+      writeRecord(this.place, record);
+      return result;
+    });
+  }
+
+  private async build(record: LabRecord): Promise<void> {
+    record.switch = await holdNetwork(this.place.runDir);
+    record.client = await holdNetwork(this.place.runDir);
+    writeRecord(this.place, record);
+    await buildSwitch(record, record.switch.pid, record.client.pid);
+  }
+
+  private async boot(record: LabRecord, host: HostRecord): Promise<void> {
+    host.boots += 1;
+    host.clockOffsetS = clockOffsetS(host.id, host.boots);
+    const booted = await bootHost(record, host, this.place.runDir);
+    host.holder = booted.holder;
+    host.init = booted.init;
+    writeRecord(this.place, record);
+    await plugHost(alivePid(record.switch, "switch"), host, booted.init.pid);
+    await booted.mount();
+    if (!host.prepared) await this.prepare(record, host, booted.init.pid);
+    booted.run();
+    writeRecord(this.place, record);
+  }
+
+  private async prepare(record: LabRecord, host: HostRecord, initPid: number): Promise<void> {
+    const keysOf = (id: number) => join(hostDir(record, id), "etc", record.keysDir);
+    const donor = record.hosts.find((other) => other.prepared && existsSync(keysOf(other.id)));
+    if (donor !== undefined)
+      cpSync(keysOf(donor.id), keysOf(host.id), { recursive: true, preserveTimestamps: true });
+    for (const argv of host.prepare) {
+      const result = await tryCommand(inNamespaces(initPid, "all", argv), {
+        env: this.hostEnvironment(record),
+      });
+      if (result.code !== 0) {
+        throw new QuorateError(
+          "TOOL_FAILED",
+          `host ${host.name}: ${argv.join(" ")} ended with ${result.code}: ${(result.stderr || result.stdout).trim()}`,
+          "The host cannot be prepared; run the command by hand with --help.",
+        );
+      }
+    }
+    host.prepared = true;
+  }
+
+  private hostEnvironment(record = this.record()): NodeJS.ProcessEnv {
+    return {
+      PATH: `${join(record.root, ".toolchain/node_modules/.bin")}:${process.env["PATH"]}`,
+      LANG: "C.UTF-8",
+      ...(process.env["NO_COLOR"] === undefined ? {} : { NO_COLOR: process.env["NO_COLOR"] }),
+      ...(process.env["TERM"] === undefined ? {} : { TERM: process.env["TERM"] }),
+      [LAB_MARK]: this.place.runDir,
+    };
+  }
+
+  private poweredInit(id: number): number {
+    const host = this.host(id);
+    if (host.init === null || !isAlive(host.init)) {
+      throw new QuorateError("USAGE", `host ${id} has no power`, `Switch it on: quorate-lab start ${id}`);
+    }
+    return host.init.pid;
+  }
+
+  /** Waits for the kernel to have wound up the host's namespaces' processes. */
+  private async gone(host: HostRecord): Promise<void> {
+    const left = [host.init, host.holder].filter((process) => process !== null);
+    if (!(await waitUntil(() => !left.some(isAlive), 10_000, 5))) {
+      throw new QuorateError(
+        "TOOL_FAILED",
+        `host ${host.name} would not die`,
+        "Look at its processes in /proc.",
+      );
+    }
+  }
+
+  private async clear(record: LabRecord | null): Promise<void> {
+    const known = [
+      ...(record?.hosts ?? []).flatMap((host) => [host.init, host.holder]),
+      record?.client ?? null,
+      record?.switch ?? null,
+    ].filter((process) => process !== null);
+    for (const process of known) signalProcess(process, "SIGKILL");
+    // What the record does not name carries the lab's mark; repeat, as a dying parent may still have forked.
+    const empty = await waitUntil(
+      () => {
+        const marked = processesWithEnvironment(LAB_MARK, this.place.runDir);
+        for (const process of marked) signalProcess(process, "SIGKILL");
+        return marked.length === 0 && !known.some(isAlive);
+      },
+      15_000,
+      20,
+    );
+    if (!empty) {
+      throw new QuorateError(
+        "TOOL_FAILED",
+        `lab ${this.place.name} has processes that do not end`,
+        "Run `down` again.",
+      );
+    }
+    if (record !== null) {
+      rmSync(record.dataDir, { recursive: true, force: true });
+      removeIfEmpty(dirname(record.dataDir));
+    }
+    rmSync(this.place.runDir, { recursive: true, force: true });
+  }
+}
+
+function firstRecord(name: string, plan: LabPlan): LabRecord {
+  return {
+    format: 1,
+    name,
+    root: plan.root,
+    dataDir: plan.dataDir,
+    tokenMs: plan.tokenMs,
+    vips: plan.vips,
+    servicePort: plan.servicePort,
+    clientAddresses: [
+      "172.31.223.254/24",
+      ...(plan.vips.some((vip) => vip.includes(":")) ? ["fd51:223::fe/64"] : []),
+    ],
+    observerAddress: "172.31.223.253",
+    rings: Math.max(...plan.hosts.map((host) => host.addresses.length)),
+    keysDir: plan.keysDir,
+    switch: null,
+    client: null,
+    rules: [],
+    hosts: plan.hosts.map((host) => ({
+      id: host.id,
+      name: `node-${host.id}`,
+      boots: 0,
+      clockOffsetS: 0,
+      holder: null,
+      init: null,
+      frozen: false,
+      prepare: host.program.prepare,
+      prepared: false,
+      run: host.program.run,
+      ports: host.addresses.map((address, ring) => ({
+        name: ring === 0 ? `h${host.id}` : `h${host.id}r${ring}`,
+        device: ring === 0 ? "vmbr0" : `ring${ring}`,
+        ring,
+        mac: macOf(host.id, ring),
+        address,
+        prefixLength: 24,
+        link: "up" as const,
+        bridge: bridgeOf(ring),
+      })),
+    })),
+  };
+}
+
+/** A locally administered address that says whose it is; it stays over a reboot, as real hardware's does. */
+function macOf(id: number, ring: number): string {
+  const digits = id.toString(16).padStart(8, "0");
+  return ["02", ring.toString(16).padStart(2, "0"), ...(digits.match(/../g) ?? [])].join(":");
+}
+
+function portsOf(host: HostRecord, ring: number | null): PortRecord[] {
+  return host.ports.filter((port) => ring === null || port.ring === ring);
+}
+
+function hostOf(record: LabRecord, id: number): HostRecord {
+  const host = record.hosts.find((candidate) => candidate.id === id);
+  if (host === undefined) {
+    const ids = record.hosts.map((candidate) => candidate.id).join(", ");
+    throw new QuorateError("NODE_UNKNOWN", `the lab has no host ${id}`, `Its hosts: ${ids}`);
+  }
+  return host;
+}
+
+function alivePid(process: { pid: number; startTime: string } | null, what: string): number {
+  if (process === null || !isAlive(process)) {
+    throw new QuorateError("USAGE", `the lab's ${what} is gone`, "Take the lab down and up again.");
+  }
+  return process.pid;
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Another lab's things are in it, or it is gone.
+  }
+}
+
+export function requireRoot(): void {
+  if (process.getuid?.() !== 0) {
+    throw new QuorateError("NOT_ROOT", "the lab makes namespaces and needs root", "Run it as root (sudo).");
+  }
+}
