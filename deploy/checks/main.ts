@@ -149,7 +149,7 @@ async function main(): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
       interrupted = true;
-      endPrograms(signal);
+      endPrograms();
     });
   }
   const folder = mkdtempSync(join(tmpdir(), "quorate-checks-"));
