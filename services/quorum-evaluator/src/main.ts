@@ -1,1 +1,4 @@
-export {};
+import { runService } from "@quorate/runtime";
+import { runQuorumEvaluator } from "./app.ts";
+
+await runService("quorum-evaluator", runQuorumEvaluator);

@@ -1,0 +1,198 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { type ClusterConfig, QuorateError } from "@quorate/contracts";
+import { readClusterConfig, refusalError } from "@quorate/corosync-conf";
+import { startQuorum, timingOf } from "@quorate/core-quorum";
+import {
+  BoottimeJumpDetector,
+  Bus,
+  EventPublisher,
+  type Lifecycle,
+  Metrics,
+  monotonicUs,
+  readRunningConf,
+  type ServiceContext,
+  startHealthServer,
+  writeStateFileSync,
+} from "@quorate/runtime";
+import { EVALUATOR_STATE_FILE, loadDurableState } from "./durable-state.ts";
+import { EventDiff } from "./event-diff.ts";
+import { QuorumLoop } from "./loop.ts";
+
+/** Wires the quorum core to the bus and to the disk. */
+export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
+  const { nodeId, logger, stateDir, bootId } = context;
+  const text = readRunningConf(context);
+  const running = { config: parse(text, context.runningConfFile), text };
+  const { durable, lost } = loadDurableState(stateDir, running, nodeId);
+  if (lost !== null) logger.error({ code: lost.code }, lost.message);
+
+  const metrics = new Metrics("quorum-evaluator", nodeId);
+  const { clusterName } = running.config;
+  const bus = new Bus({
+    credentials: context.credentials,
+    clusterName,
+    nodeId,
+    name: "quorum-evaluator",
+    logger,
+    metrics,
+  });
+  lifecycle.onStop("bus", () => bus.close());
+  const diff = new EventDiff(
+    new EventPublisher({ bus, service: "quorum-evaluator", runDir: context.runDir, logger }),
+  );
+
+  const persistSeconds = metrics.histogram(
+    "quorate_persist_seconds",
+    "Time to make a vote durable",
+    [0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1],
+  );
+  const boottime = new BoottimeJumpDetector();
+  let diskTrouble: Error | null = null;
+  const seed = createHash("sha256").update(`${nodeId} ${bootId} ${monotonicUs()}`).digest().readUInt32BE(0);
+  const loop = new QuorumLoop(startQuorum(durable, { nowUs: monotonicUs(), bootId, seed }), {
+    persist(state) {
+      const end = persistSeconds.startTimer();
+      writeStateFileSync(join(stateDir, EVALUATOR_STATE_FILE), state);
+      end();
+    },
+    send(effect) {
+      if (effect.kind === "ballot")
+        bus.publishLocal("ballot", { stampUs: monotonicUs(), ballot: effect.ballot });
+      else bus.publishLocal("grant", effect.grant);
+    },
+    publish(message, reasons) {
+      for (const reason of reasons) logger.info({ code: reason.code, ...reason.facts }, reason.message);
+      bus.publishLocal("quorum", message);
+      diff.publish(message, reasons);
+    },
+    hostWasSuspended: () => boottime.check() > 0,
+    diskTrouble(error) {
+      if (error !== null && diskTrouble === null)
+        logger.error(
+          { error: error.message },
+          "The disk refuses the evaluator's state: nothing is voted or granted until it takes it.",
+        );
+      diskTrouble = error;
+    },
+  });
+  lifecycle.onStop("loop", () => loop.stop());
+
+  // Read at every change of the configuration: the token may change at run time.
+  let staleUs = timingOf(running.config.tokenMs).staleUs;
+  let disarmedUntil: string | undefined = running.config.disarmedUntil;
+  let disarmed = false;
+  const checkDisarmed = () => {
+    const now = disarmedUntil !== undefined && Date.parse(disarmedUntil) > Date.now();
+    if (now !== disarmed) {
+      disarmed = now;
+      loop.step({ kind: "disarmed", disarmed, until: now ? (disarmedUntil ?? null) : null });
+    }
+  };
+
+  bus.subscribeLocal("heard", (message) => {
+    if (monotonicUs() - message.stampUs <= staleUs) {
+      loop.step({ kind: "heard", ballot: message.ballot, receivedAtUs: message.receivedAtUs });
+    }
+  });
+  bus.subscribeLocal("peers", (message) => {
+    checkDisarmed();
+    loop.step({ kind: "peers", stampUs: message.stampUs, peers: message.peers });
+  });
+  bus.subscribeLocal("report", (message) => {
+    loop.step({ kind: "report", report: message });
+  });
+  bus.subscribeLocal("stored", (message) => {
+    const digest = createHash("sha256").update(message.text).digest("hex");
+    const read = readClusterConfig(message.text, context.runningConfFile);
+    if (digest !== message.ref.digest || !read.ok) {
+      logger.error(
+        { version: message.ref.version },
+        "A stored document does not match its digest or cannot be read; it is ignored.",
+      );
+      return;
+    }
+    disarmedUntil = read.config.disarmedUntil;
+    staleUs = timingOf(read.config.tokenMs).staleUs;
+    loop.step({ kind: "stored", ref: message.ref, from: message.from, config: read.config });
+    checkDisarmed();
+  });
+  // Our own grants come back behind everything that was sent to us before them.
+  bus.subscribeLocal("grant", (message) => loop.noteDrained(message.stampUs));
+
+  serveRequests(bus, loop, running.config);
+  metrics.gauge("quorate_term", "The term this node is in", [], (gauge) =>
+    gauge.set(loop.snapshot.durable.term),
+  );
+  metrics.gauge("quorate_is_master", "1 while this node is master", [], (gauge) =>
+    gauge.set(loop.quorum?.role === "master" ? 1 : 0),
+  );
+  metrics.gauge("quorate_is_quorate", "1 while this node holds a lease", [], (gauge) =>
+    gauge.set(loop.quorum?.quorate === "yes" ? 1 : 0),
+  );
+  const health = await startHealthServer({
+    service: "quorum-evaluator",
+    port: context.healthPort,
+    metrics,
+    readiness: () => {
+      if (!bus.connected) return { ok: false, message: "the local bus is away" };
+      if (diskTrouble !== null)
+        return { ok: false, message: `the disk refuses the state: ${diskTrouble.message}` };
+      return { ok: true, message: loop.quorum?.reason.message ?? "starting" };
+    },
+  });
+  lifecycle.onStop("health", () => health.close());
+  checkDisarmed();
+  loop.step({ kind: "tick" });
+}
+
+function serveRequests(bus: Bus, loop: QuorumLoop, config: ClusterConfig): void {
+  bus.serve("quorum-evaluator", "status", () => {
+    const { quorum } = loop;
+    if (quorum === null)
+      throw new QuorateError(
+        "REQUEST_TIMEOUT",
+        "The quorum-evaluator has not judged anything yet.",
+        "Ask again in a moment.",
+      );
+    return { quorum };
+  });
+  bus.serve("quorum-evaluator", "move", ({ target }) => {
+    const refusal = loop.step({ kind: "move", target });
+    if (refusal === null) return { term: loop.snapshot.durable.term };
+    switch (refusal.code) {
+      case "NOT_MASTER":
+        throw new QuorateError("NOT_MASTER", refusal.message, "Ask again: the master may just have changed.");
+      case "NODE_UNKNOWN":
+        throw new QuorateError("NODE_UNKNOWN", refusal.message, "`quorate nodes` lists the nodes.");
+      default:
+        throw new QuorateError(
+          "UNSAFE",
+          refusal.message,
+          "`quorate status` on that node says what it lacks.",
+        );
+    }
+  });
+  bus.serve("quorum-evaluator", "drain", async () => {
+    loop.step({ kind: "drain" });
+    await drained(loop, timingOf(config.tokenMs).tokenUs * 2);
+    return {};
+  });
+}
+
+/** Until the mastership is given away and the view goes on without this node, or the time is up. */
+async function drained(loop: QuorumLoop, limitUs: number): Promise<void> {
+  const limitAtUs = monotonicUs() + limitUs;
+  for (;;) {
+    const { wonTerm, durable } = loop.snapshot;
+    const gone = wonTerm === null && (durable.out || loop.quorum?.leader === null);
+    if (gone || monotonicUs() >= limitAtUs) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function parse(text: string, file: string): ClusterConfig {
+  const read = readClusterConfig(text, file);
+  if (!read.ok) throw refusalError(read);
+  return read.config;
+}

@@ -1,0 +1,121 @@
+import type { EvaluatorState, QuorumMessage, Reason } from "@quorate/contracts";
+import { type QuorumEffect, type QuorumInput, type QuorumState, stepQuorum } from "@quorate/core-quorum";
+import { monotonicUs } from "@quorate/runtime";
+
+export type LoopInput = QuorumInput extends infer Input
+  ? Input extends { nowUs: number }
+    ? Omit<Input, "nowUs" | "drainedUs">
+    : never
+  : never;
+
+export type LoopDoors = {
+  /** Must be durable when it returns. Throws when the disk refuses. */
+  persist(state: EvaluatorState): void;
+  send(effect: Exclude<QuorumEffect, { kind: "persist" } | { kind: "quorum" }>): void;
+  publish(message: QuorumMessage, reasons: readonly Reason[]): void;
+  /** The kernel stood still since the last call: the monotonic clock did not see it. */
+  hostWasSuspended(): boolean;
+  /** The disk refused, or takes writes again (null). */
+  diskTrouble(error: Error | null): void;
+};
+
+const LEAST_WAIT_MS = 1;
+const DISK_RETRY_MS = 100;
+
+/**
+ * Turns the core: every input is one step, and its effects leave in the order persist, send, act. While the
+ * disk refuses a change of what must not be forgotten, nothing leaves at all: leases then run out by themselves.
+ */
+export class QuorumLoop {
+  private state: QuorumState;
+  private readonly doors: LoopDoors;
+  private timer: NodeJS.Timeout | null = null;
+  private timerAtUs = Number.POSITIVE_INFINITY;
+  private unsaved: EvaluatorState | null = null;
+  private held: Reason[] = [];
+  private drainedUs = 0;
+  private message: QuorumMessage | null = null;
+
+  constructor(state: QuorumState, doors: LoopDoors) {
+    this.state = state;
+    this.doors = doors;
+  }
+
+  /** The newest judgement; null before the first step. */
+  get quorum(): QuorumMessage | null {
+    return this.message;
+  }
+
+  get snapshot(): Readonly<QuorumState> {
+    return this.state;
+  }
+
+  /** All local messages sent before this instant have been handed in. */
+  noteDrained(untilUs: number): void {
+    this.drainedUs = Math.max(this.drainedUs, untilUs);
+  }
+
+  /** One decision. Returns why an order was refused, or null. */
+  step(input: LoopInput): Reason | null {
+    if (this.doors.hostWasSuspended()) this.decide({ kind: "suspended-host" });
+    return this.decide(input);
+  }
+
+  private decide(input: LoopInput): Reason | null {
+    const nowUs = monotonicUs();
+    const result = stepQuorum(this.state, { ...input, nowUs, drainedUs: this.drainedUs } as QuorumInput);
+    this.state = result.state;
+    this.held.push(...result.reasons);
+    const persist = result.effects.find((effect) => effect.kind === "persist");
+    if (persist !== undefined) this.unsaved = persist.state;
+    if (this.save()) this.emit(result.effects);
+    this.schedule(nowUs, result.wakeAtUs);
+    return result.refusal;
+  }
+
+  stop(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  private save(): boolean {
+    if (this.unsaved === null) return true;
+    try {
+      this.doors.persist(this.unsaved);
+    } catch (error) {
+      this.doors.diskTrouble(error as Error);
+      return false;
+    }
+    this.unsaved = null;
+    this.doors.diskTrouble(null);
+    return true;
+  }
+
+  private emit(effects: readonly QuorumEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === "persist") continue;
+      if (effect.kind === "quorum") this.message = effect.message;
+      else this.doors.send(effect);
+    }
+    const reasons = this.held;
+    this.held = [];
+    if (this.message !== null && (reasons.length > 0 || effects.some((effect) => effect.kind === "quorum"))) {
+      this.doors.publish(this.message, reasons);
+    }
+  }
+
+  private schedule(nowUs: number, wakeAtUs: number): void {
+    const waitMs = Math.max(LEAST_WAIT_MS, Math.ceil((wakeAtUs - nowUs) / 1000));
+    const delayMs = this.unsaved === null ? waitMs : Math.min(waitMs, DISK_RETRY_MS);
+    const atUs = nowUs + delayMs * 1000;
+    if (this.timer !== null) {
+      if (atUs >= this.timerAtUs) return;
+      clearTimeout(this.timer);
+    }
+    this.timerAtUs = atUs;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.step({ kind: "tick" });
+    }, delayMs);
+  }
+}
