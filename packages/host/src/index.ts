@@ -2,6 +2,8 @@ export type { Address, AddressInspection } from "./address/address.ts";
 export { createFakeAddress } from "./address/fake-address.ts";
 export { createRealAddress } from "./address/real-address.ts";
 export type { Announcer, ForeignClaim, ProbeResult } from "./announcer/announcer.ts";
+export { createFakeAnnouncer } from "./announcer/fake-announcer.ts";
+export { createRealAnnouncer } from "./announcer/real-announcer.ts";
 export type { Carrier, CarrierState } from "./carrier/carrier.ts";
 export { createFakeCarrier } from "./carrier/fake-carrier.ts";
 export { createRealCarrier } from "./carrier/real-carrier.ts";
@@ -34,6 +36,5 @@ export { createIpTool, type IpTool } from "./tools/ip-tool.ts";
 export { type HostContext, monotonicNowUs } from "./tools/host-context.ts";
 
 // Constructors to come, all taking a HostContext first:
-//   createRealAnnouncer(context) / createFakeAnnouncer(world)
 //   createRealLockFile(path) / createFakeLockFile(path)
 //   createUnitService({unit,…}) / createCommandService({command,…}) / createFakeService(); createReadinessProbe()

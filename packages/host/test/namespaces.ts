@@ -38,6 +38,10 @@ export class Cable {
     );
     run("ip", "-n", this.host, "link", "set", first, "name", this.device, "up");
     run("ip", "-n", this.peer, "link", "set", second, "name", this.device, "up");
+    // Until the kernel has noticed the carrier (up to a second), frames sent are lost.
+    for (const name of [this.host, this.peer]) {
+      while (!run("ip", "-o", "-n", name, "link", "show", this.device).includes("state UP")) waitSync(5);
+    }
     this.context = { nowUs: monotonicNowUs, commandPrefix: ["nsenter", `--net=/run/netns/${this.host}`] };
   }
 
@@ -70,4 +74,8 @@ export function run(file: string, ...rest: string[]): string {
 
 export function pauseMs(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function waitSync(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

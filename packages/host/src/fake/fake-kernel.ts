@@ -33,11 +33,33 @@ export class FakeKernel {
   readonly #devices = new Map<string, FakeDevice>();
   readonly #addresses = new Map<string, FakeAddress>();
   readonly #listeners = new Set<(event: FakeKernelEvent) => void>();
+  readonly #claimListeners = new Set<(address: string, mac: string) => void>();
+  readonly #announcementListeners = new Set<(device: string, address: string) => void>();
   /** Other machines that answer for an address: address to MAC. */
   readonly foreignHolders = new Map<string, string>();
 
   constructor(nowUs: () => number) {
     this.nowUs = nowUs;
+  }
+
+  /** Another machine says, unasked, that the address is its own. */
+  claim(address: string, mac: string): void {
+    for (const listener of [...this.#claimListeners]) listener(address, mac);
+  }
+
+  listenToClaims(listener: (address: string, mac: string) => void): () => void {
+    this.#claimListeners.add(listener);
+    return () => this.#claimListeners.delete(listener);
+  }
+
+  /** This host says to the link that the address is its own; a simulator's network listens. */
+  announce(device: string, address: string): void {
+    for (const listener of [...this.#announcementListeners]) listener(device, address);
+  }
+
+  listenToAnnouncements(listener: (device: string, address: string) => void): () => void {
+    this.#announcementListeners.add(listener);
+    return () => this.#announcementListeners.delete(listener);
   }
 
   listen(listener: (event: FakeKernelEvent) => void): () => void {
