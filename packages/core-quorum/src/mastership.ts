@@ -189,6 +189,8 @@ export function considerHandOver(state: QuorumState, nowUs: number): Reason | nu
     state.handedTo.clear();
     return null;
   }
+  // A restarted process has not heard its actuator yet: unknown is not unable.
+  if (state.report === null && nowUs < state.startedAtUs + promiseTiming(state).tokenUs) return null;
   const successor = bestSuccessor(state, nowUs, (node) => !state.handedTo.has(node));
   if (successor === null) return null;
   state.handedTo.add(successor);
