@@ -1,6 +1,6 @@
 /**
  * The one registry of all events. Types come from it by inference; docs/schemas/events.json and
- * docs/events.md are generated from it (packages/contracts/scripts/generate-events.ts), and a test keeps
+ * docs/events.md are generated from it (`npm run generate` in packages/contracts), and a test keeps
  * them equal. To add an event, add it here and run that script.
  */
 import { z } from "zod";
@@ -232,6 +232,19 @@ export const EVENTS = {
       old: z.int(),
       new: z.int(),
       facts: peer,
+    }),
+    store_failed: event(
+      "The state folder does not take documents; the running one stays, it is tried again.",
+      {
+        old: nothing,
+        new: ConfigRefSchema,
+        facts: {},
+      },
+    ),
+    store_recovered: event("The state folder takes documents again.", {
+      old: nothing,
+      new: ConfigRefSchema,
+      facts: {},
     }),
     file_differs: event("The operator's file differs from what runs.", {
       old: nothing,

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { type ClusterConfig, type NodeConfig, QuorateError } from "@quorate/contracts";
+import {
+  type ConfDocument,
+  formatDiagnostic,
+  hostsResolver,
+  readClusterConfig,
+  refusalError,
+} from "@quorate/corosync-conf";
+
+export interface LoadedConfiguration {
+  text: string;
+  config: ClusterConfig;
+  document: ConfDocument;
+  /** One line each, `file:line:column: …`. */
+  warnings: string[];
+}
+
+/** Reads and checks a file. Throws QuorateError CONFIG_UNREADABLE, CONFIG_SYNTAX or CONFIG_INVALID. */
+export function loadConfiguration(path: string): LoadedConfiguration {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+  } catch (error) {
+    throw new QuorateError(
+      "CONFIG_UNREADABLE",
+      `Cannot read ${path}: ${(error as Error).message}.`,
+      "Name the cluster's file with --config FILE; it is text in UTF-8, in corosync.conf's grammar.",
+      { cause: error },
+    );
+  }
+  return parseConfiguration(text, path);
+}
+
+/** As `loadConfiguration` for a text at hand; `fileName` stands in the messages. */
+export function parseConfiguration(text: string, fileName: string): LoadedConfiguration {
+  const result = readClusterConfig(text, fileName, { resolveName: hostsResolver(hostsFile()) });
+  if (!result.ok) throw refusalError(result);
+  return {
+    text,
+    config: result.config,
+    document: result.document,
+    warnings: result.warnings.map((warning) => formatDiagnostic(warning)),
+  };
+}
+
+/** SHA-256 of the document's bytes, hex. */
+export function digestOf(text: string): string {
+  return createHash("sha256").update(text, "utf8").digest("hex");
+}
+
+/** A node by id, name or any of its addresses. Throws QuorateError NODE_UNKNOWN. */
+export function findNode(config: ClusterConfig, wanted: string): NodeConfig {
+  const node = config.nodes.find(
+    ({ id, name, addresses }) => String(id) === wanted || name === wanted || addresses.includes(wanted),
+  );
+  if (node === undefined) {
+    const known = config.nodes.map(({ id, addresses }) => `${id} (${addresses[0]})`).join(", ");
+    throw new QuorateError(
+      "NODE_UNKNOWN",
+      `No node ${wanted} is in the node list.`,
+      `The list has: ${known}. Name a node by its id, name or address.`,
+    );
+  }
+  return node;
+}
+
+/** Throws QuorateError CONFIG_INVALID when the file asks for what would be dangerous to ignore. */
+export function refuseDangerous(config: ClusterConfig, fileName: string): void {
+  const dangerous = config.notHonoured.filter((entry) => entry.dangerous);
+  if (dangerous.length === 0) return;
+  throw new QuorateError(
+    "CONFIG_INVALID",
+    dangerous.map((entry) => `${fileName}:${entry.line}:${entry.column}: ${entry.message}`).join("\n"),
+    dangerous.map((entry) => entry.hint).join("\n"),
+  );
+}
+
+/** Names in `ring0_addr` are looked up here and nowhere else: DNS may be down when we are needed. */
+function hostsFile(): string {
+  try {
+    return readFileSync("/etc/hosts", "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,145 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
+import {
+  applyNatsServerConf,
+  Bus,
+  bootId,
+  EventPublisher,
+  formatPidFile,
+  identifyProcess,
+  type Logger,
+  createLogger,
+  pidFilePath,
+  readBusCredentials,
+} from "@quorate/runtime";
+import { rotateLog } from "./log-file.ts";
+import { type NodeRunOptions, preflight, writeRunFiles } from "./preflight.ts";
+import { SupervisedProcess } from "./supervised-process.ts";
+
+/** How late the end of an adopted process may be noticed. Children of our own report it themselves. */
+const ADOPTED_POLL_MS = 50;
+const LOG_CHECK_MS = 10_000;
+/** Handing over and leaving the view: a few round trips; more only when the others do not answer. */
+const DRAIN_LIMIT_MS = 5000;
+const STOP_LIMIT_MS = 5000;
+/** The actuator waits for the managed service to stop. */
+const ACTUATOR_STOP_LIMIT_MS = 60_000;
+
+/** Runs a node in the foreground until SIGTERM or SIGINT; resolves when everything has ended. */
+export async function runNode(options: NodeRunOptions): Promise<void> {
+  const { config, programs, running, warnings } = await preflight(options);
+  const logger = createLogger({ service: "supervisor", node: options.nodeId });
+  for (const warning of warnings) logger.warn(warning);
+  writeRunFiles(options, config);
+  const pidFile = pidFilePath(options.runDir, "supervisor");
+  const self = identifyProcess(process.pid);
+  if (self !== null) writeFileSync(pidFile, formatPidFile(self));
+  await applyNatsServerConf(options, config);
+
+  const bus = new Bus({
+    credentials: readBusCredentials(options.runDir),
+    clusterName: config.clusterName,
+    nodeId: options.nodeId,
+    name: "supervisor",
+    logger,
+  });
+  const events = new EventPublisher({ bus, service: "supervisor", runDir: options.runDir, logger });
+  const ends = new Map<string, string>();
+  const supervised = programs.map(
+    (program) =>
+      new SupervisedProcess(program, options, {
+        started(name, identity, previous) {
+          const facts = { process: name };
+          if (previous === null) {
+            const reason = { code: "node_start", message: `${name} started (pid ${identity.pid}).` };
+            events.publish("node", "process_started", { old: null, new: identity.pid, reason, facts });
+            return;
+          }
+          const how = ends.get(name) ?? "ended";
+          const message = `${name} (pid ${previous}) had ended (${how}) and was started again (pid ${identity.pid}).`;
+          const reason = { code: "process_ended", message };
+          events.publish("node", "process_restarted", { old: previous, new: identity.pid, reason, facts });
+        },
+        adopted(name, { pid }) {
+          const message = `${name} (pid ${pid}) runs on from an earlier supervisor.`;
+          const reason = { code: "supervisor_restarted", message };
+          events.publish("node", "process_adopted", { old: pid, new: pid, reason, facts: { process: name } });
+        },
+        ended(name, pid, how, restartInMs) {
+          ends.set(name, how);
+          logger.warn({ process: name, pid, restartInMs }, `${name} ended: ${how}`);
+        },
+      }),
+  );
+  preferSelf();
+  const started = running.size === 0 ? "node_start" : "supervisor_restarted";
+  events.publish("node", "node_started", {
+    old: null,
+    new: "running",
+    reason: { code: started, message: `Node ${options.nodeId} of ${config.clusterName} is started.` },
+    facts: { bootId: bootId() },
+  });
+  for (const one of supervised) one.start(options.runDir);
+
+  const poll = setInterval(() => {
+    for (const one of supervised) if (one.needsPolling) one.poll();
+  }, ADOPTED_POLL_MS);
+  const rotation = setInterval(() => {
+    for (const one of supervised) rotateLog(one.logFile);
+  }, LOG_CHECK_MS);
+
+  const signal = await stopSignal(logger);
+  clearInterval(rotation);
+  events.publish("node", "node_stopped", {
+    old: "running",
+    new: "stopped",
+    reason: { code: "signal", message: `Node ${options.nodeId} stops in good order (${signal}).` },
+    facts: {},
+  });
+  await leave(bus, options, logger);
+  await stopAll(supervised);
+  clearInterval(poll);
+  await bus.close();
+  rmSync(pidFile, { force: true });
+  logger.info("everything has ended");
+}
+
+/** The first SIGTERM or SIGINT. SIGHUP is not one: a closed terminal must not take a node down. */
+function stopSignal(logger: Logger): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+    process.on("SIGHUP", () => logger.info("SIGHUP has no effect here"));
+  });
+}
+
+/** Hand over, then leave the view. Best effort: nobody's safety depends on a clean stop. */
+async function leave(bus: Bus, options: NodeRunOptions, logger: Logger): Promise<void> {
+  const began = performance.now();
+  try {
+    await bus.request("quorum-evaluator", "drain", options.nodeId, {}, DRAIN_LIMIT_MS);
+    logger.info({ tookMs: Math.round(performance.now() - began) }, "handed over and left the view");
+  } catch (error) {
+    logger.warn({ error: (error as Error).message }, "could not leave in good order; the others will notice");
+  }
+}
+
+/** The actuator first, while grants still come; membership, which says goodbye, before the bus. */
+async function stopAll(supervised: SupervisedProcess[]): Promise<void> {
+  const stop = async (names: readonly string[], limitMs: number) => {
+    const chosen = supervised.filter((one) => names.includes(one.program.name));
+    await Promise.all(chosen.map((one) => one.stop(limitMs)));
+  };
+  await stop(["failover-actuator"], ACTUATOR_STOP_LIMIT_MS);
+  await stop(["quorum-evaluator", "config-distributor"], STOP_LIMIT_MS);
+  await stop(["membership"], STOP_LIMIT_MS);
+  await stop(["nats-server"], STOP_LIMIT_MS);
+}
+
+function preferSelf(): void {
+  try {
+    setPriority(0, -10);
+  } catch {
+    // A wish; refused in some containers.
+  }
+}

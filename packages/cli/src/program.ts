@@ -1,0 +1,213 @@
+import {
+  BUS_CLIENT_PORT,
+  EVENT_DOMAINS,
+  type ExitCode,
+  EXIT_CODES,
+  NodeIdSchema,
+  QuorateError,
+} from "@quorate/contracts";
+import {
+  DEFAULT_CONFIG_FILE,
+  DEFAULT_HEALTH_BASE,
+  DEFAULT_KEYS_DIR,
+  DEFAULT_RUN_DIR,
+  DEFAULT_STATE_DIR,
+  QUORATE_VERSION,
+} from "@quorate/runtime";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { applyFile, arm, changePrio, disarm, moveMaster, parseDuration } from "./commands/change.ts";
+import { checkFile, showConfiguration, showHistory } from "./commands/config.ts";
+import { followEvents } from "./commands/events.ts";
+import { initNode } from "./commands/init.ts";
+import { lookAtNodes, lookAtQuorum, lookAtStatus } from "./commands/look.ts";
+import { runNode } from "./node-run/supervisor.ts";
+import { failureJson, failureText, type Shown, show } from "./output.ts";
+import { resolve } from "node:path";
+
+interface Common {
+  runDir?: string;
+  stateDir?: string;
+  json?: boolean;
+  watch?: boolean;
+}
+
+function wholeNumber(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < minimum || value > maximum) {
+      throw new InvalidArgumentError(`A whole number from ${minimum} to ${maximum} is wanted.`);
+    }
+    return value;
+  };
+}
+
+function nodeId(text: string): number {
+  const parsed = NodeIdSchema.safeParse(/^\d+$/.test(text) ? Number(text) : Number.NaN);
+  if (!parsed.success) throw new InvalidArgumentError("A node id from 1 to 4294967295 is wanted.");
+  return parsed.data;
+}
+
+/** Where the node is; `--json` and `--watch` where something is shown. */
+function located(command: Command, kind: "show" | "act" = "show"): Command {
+  command
+    .option("--run-dir <dir>", `the node's run directory (default ${DEFAULT_RUN_DIR})`)
+    .option("--state-dir <dir>", `the node's state directory (default: as the node was started)`)
+    .option("--json", "print JSON");
+  return kind === "show" ? command.option("--watch", "show again every second") : command;
+}
+
+/** The tools of the field by their names: the same flags, the same layouts. */
+const OTHER_NAMES: Record<string, string> = {
+  corolistener: "nodes",
+  "corosync-quorumtool": "quorum",
+};
+
+/** Runs one command line. Answers the exit code; prints errors with what to do about them. */
+export async function runCommand(calledAs: string, argv: readonly string[]): Promise<ExitCode> {
+  let exit: ExitCode = EXIT_CODES.ok;
+  const program = buildProgram((code) => {
+    exit = code;
+  });
+  const other = OTHER_NAMES[calledAs];
+  const args = other === undefined ? [...argv] : [other, ...argv];
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exit;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+    }
+    if (!(error instanceof QuorateError)) throw error;
+    if (args.includes("--json")) process.stdout.write(`${JSON.stringify(failureJson(error))}\n`);
+    process.stderr.write(failureText(error));
+    return error.exitCode;
+  }
+}
+
+function buildProgram(end: (code: ExitCode) => void): Command {
+  const program = new Command("quorate")
+    .description("Keeps a cluster address, a service and virtual machines running when hosts die.")
+    .version(QUORATE_VERSION)
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true });
+  const shows = (command: Command, look: (options: Common) => Promise<Shown>) => {
+    command.action(async () => {
+      const options: Common = command.opts();
+      end(await show(options, () => look(options)));
+    });
+  };
+
+  shows(located(program.command("status").description("who is what, and what is degraded")), lookAtStatus);
+  shows(
+    located(program.command("nodes").description("the nodes, as `corolistener -l` lists them")).option(
+      "-l",
+      "list (the only form)",
+    ),
+    lookAtNodes,
+  );
+  const quorum = located(program.command("quorum").description("as `corosync-quorumtool`"))
+    .option("-l", "list the members")
+    .option("-s", "status; exit code 2 without quorum")
+    .option("-i", "addresses instead of names (as always)");
+  shows(quorum, (options) =>
+    lookAtQuorum(
+      options,
+      quorum.opts<{ l?: boolean; s?: boolean }>().l === true && !quorum.opts<{ s?: boolean }>().s,
+    ),
+  );
+  addConfig(program, shows);
+  addNode(program, shows);
+  const move = located(program.command("master").description("the mastership"), "act");
+  const moveTo = located(move.command("move").argument("<node>", "id, name or address"), "act").description(
+    "hand over to NODE and wait until it is master",
+  );
+  shows(moveTo, (options) => moveMaster(options, moveTo.args[0] ?? ""));
+  const disarmCommand = located(program.command("disarm"), "act")
+    .description("switch automation off on all nodes, for a time")
+    .requiredOption("--for <time>", "30m, 90s, 2h");
+  shows(disarmCommand, (options) =>
+    disarm(options, parseDuration(disarmCommand.opts<{ for: string }>().for)),
+  );
+  shows(located(program.command("arm").description("switch automation on again"), "act"), arm);
+  const events = located(program.command("events"), "act")
+    .description("print events of all nodes as they come")
+    .addOption(new Option("--domain <name...>", "only these").choices(EVENT_DOMAINS));
+  events.action(async () => {
+    const options = events.opts<Common & { domain?: Array<(typeof EVENT_DOMAINS)[number]> }>();
+    await followEvents(options, { json: options.json, domains: options.domain ?? [] });
+  });
+  return program;
+}
+
+type Shows = (command: Command, look: (options: Common) => Promise<Shown>) => void;
+
+function addConfig(program: Command, shows: Shows): void {
+  const config = program.command("config").description("the configuration");
+  const check = config
+    .command("check")
+    .description("check a file; exit code 78 when it cannot work")
+    .argument("<file>")
+    .option("--json", "print JSON");
+  shows(check, async () => checkFile(check.args[0] ?? ""));
+  shows(located(config.command("show").description("the document this node runs on")), showConfiguration);
+  const log = located(config.command("log").description("the versions this node has had")).option(
+    "-n, --limit <number>",
+    "how many",
+    wholeNumber(1, 1000),
+    20,
+  );
+  shows(log, (options) => showHistory(options, log.opts<{ limit: number }>().limit));
+  const apply = located(config.command("apply"), "act")
+    .description("make a file the next version, on all nodes")
+    .argument("<file>");
+  shows(apply, (options) => applyFile(options, apply.args[0] ?? ""));
+}
+
+function addNode(program: Command, shows: Shows): void {
+  const node = program.command("node").description("nodes");
+  const prio = located(node.command("prio"), "act")
+    .description("set a node's priority; the highest leads, 0 never")
+    .argument("<node>", "id, name or address")
+    .argument("<prio>", "a whole number", wholeNumber(0, 0xffff_ffff));
+  shows(prio, (options) => changePrio(options, prio.args[0] ?? "", Number(prio.args[1])));
+  const own = (command: Command) =>
+    command
+      .requiredOption("--config <file>", "the cluster's file", DEFAULT_CONFIG_FILE)
+      .requiredOption("--node-id <id>", "this node's id in the node list", nodeId)
+      .option("--state-dir <dir>", "state that survives a reboot", DEFAULT_STATE_DIR)
+      .option("--keys-dir <dir>", "key, certificate and password of the cluster", DEFAULT_KEYS_DIR);
+  interface Own {
+    config: string;
+    nodeId: number;
+    stateDir: string;
+    keysDir: string;
+  }
+  const init = own(program.command("init"))
+    .description("make keys that are missing and this node's first state")
+    .option("--force", "forget what this node has promised", false)
+    .option("--json", "print JSON");
+  shows(init, async () => {
+    const lines = initNode(init.opts<Own & { force: boolean }>());
+    return { json: lines, text: `${lines.join("\n")}\n` };
+  });
+  const run = own(node.command("run"))
+    .description("run this node in the foreground until SIGTERM")
+    .option("--run-dir <dir>", "state that ends with the boot", DEFAULT_RUN_DIR)
+    .option("--bus-port <port>", "the local NATS server's port", wholeNumber(1, 65_535), BUS_CLIENT_PORT)
+    .option(
+      "--health-base <port>",
+      "health ports are this + 1 to + 4; 0: any",
+      wholeNumber(0, 65_000),
+      DEFAULT_HEALTH_BASE,
+    );
+  run.action(async () => {
+    const options = run.opts<Own & { runDir: string; busPort: number; healthBase: number }>();
+    await runNode({
+      ...options,
+      config: resolve(options.config),
+      stateDir: resolve(options.stateDir),
+      runDir: resolve(options.runDir),
+      keysDir: resolve(options.keysDir),
+    });
+  });
+}

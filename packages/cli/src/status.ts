@@ -1,0 +1,271 @@
+import {
+  type ConfigRef,
+  type NodeId,
+  type PeerState,
+  type Reason,
+  type Role,
+  SERVICES,
+} from "@quorate/contracts";
+import { type Snapshot, storedRef } from "./snapshot.ts";
+
+/** One line of `quorate nodes`. */
+export interface NodeLine {
+  id: NodeId;
+  address: string;
+  name: string | null;
+  /** `joined`, `suspect`, `one-way`, `failed`, `left`, `unknown`; of this node also `suspended`. */
+  state: PeerState | "suspended" | "unknown";
+  letter: "M" | "S" | "-";
+  prio: number;
+  votes: number;
+  isLocal: boolean;
+  /** Counts among those that corosync calls the membership. */
+  isMember: boolean;
+}
+
+/** `quorate status --json`. Ages in milliseconds; null where nothing is known. */
+export interface Status {
+  summary: string;
+  node: { id: NodeId; address: string | null; name: string | null; bootId: string | null };
+  cluster: string;
+  role: Role | "unknown";
+  leader: NodeId | null;
+  term: number | null;
+  quorate: "yes" | "no" | "pending" | "unknown";
+  votes: { total: number; quorum: number; present: number } | null;
+  view: { term: number; number: number; members: NodeId[] } | null;
+  out: boolean;
+  amnesic: boolean;
+  leases: { masterMs: number | null; nodeMs: number | null; promise: { to: NodeId; forMs: number } | null };
+  fences: Array<{ node: NodeId; verdict: "yes" | "pending" }>;
+  configuration: {
+    version: number | null;
+    term: number | null;
+    digest: string | null;
+    /** What this node has stored is known to be committed. */
+    committed: boolean;
+    committedRef: ConfigRef | null;
+    note: string | null;
+    source: Snapshot["configSource"];
+  };
+  nodes: NodeLine[];
+  peers: Array<{
+    id: NodeId;
+    address: string;
+    state: PeerState | "unknown";
+    sinceMs: number | null;
+    lastHeardMs: number | null;
+    config: ConfigRef | null;
+    links: Array<{ ring: number; hears: boolean; heard: boolean; lossPercent: number }>;
+    reason: string | null;
+  }>;
+  clusterIp: {
+    addresses: Array<{ address: string; prefixLength: number; device: string }>;
+    /** Here, on this node. */
+    state: "absent" | "present" | "unknown";
+    gate: "shut" | "open" | "unknown";
+  };
+  service: { state: string; ports: number[] };
+  disarmedUntil: string | null;
+  degraded: Reason[];
+  guarantees: Array<{ name: string; inForce: boolean; detail: string }>;
+  reason: Reason | null;
+  /** Age of what each part was said from; null: it did not answer. */
+  ages: Record<"quorum" | "peers" | "report" | "configuration" | "evaluatorFile", number | null>;
+}
+
+export function statusOf(snapshot: Snapshot): Status {
+  const { config, nodeId, nowUs } = snapshot;
+  const quorum = snapshot.quorum.value;
+  const durable = snapshot.durable.value;
+  const report = snapshot.report.value;
+  const self = config?.nodes.find((node) => node.id === nodeId);
+  const stored = storedRef(snapshot);
+  const committed = snapshot.distributor.value?.committed ?? quorum?.committed ?? null;
+  const leftMs = (untilUs: number) => (untilUs === 0 ? null : Math.round((untilUs - nowUs) / 1000));
+  const view = quorum?.view ?? durable?.view ?? null;
+  const leader = quorum?.leader ?? null;
+  const status: Status = {
+    summary: "",
+    node: {
+      id: nodeId,
+      address: self?.addresses[0] ?? null,
+      name: self?.name ?? null,
+      bootId: quorum?.bootId ?? durable?.bootId ?? null,
+    },
+    cluster: snapshot.clusterName,
+    role: quorum?.role ?? "unknown",
+    leader,
+    term: quorum?.term ?? durable?.term ?? null,
+    quorate: quorum?.quorate ?? "unknown",
+    votes: quorum?.votes ?? null,
+    view:
+      view === null
+        ? null
+        : { term: view.term, number: view.number, members: view.members.map(({ node }) => node) },
+    out: quorum?.out ?? durable?.out ?? false,
+    amnesic: quorum?.amnesic ?? durable?.amnesic ?? false,
+    leases: {
+      masterMs: quorum === null ? null : leftMs(quorum.masterLeaseEndUs),
+      nodeMs: quorum === null ? null : leftMs(quorum.nodeLeaseEndUs),
+      promise:
+        quorum === null || quorum.promise === null || quorum.promise.untilUs <= nowUs
+          ? null
+          : { to: quorum.promise.to, forMs: Math.round((quorum.promise.untilUs - nowUs) / 1000) },
+    },
+    fences: (quorum?.fences ?? []).map(({ node, verdict }) => ({ node, verdict })),
+    configuration: {
+      version: stored?.version ?? null,
+      term: stored?.term ?? null,
+      digest: stored?.digest ?? null,
+      committed: stored !== null && committed !== null && committed.digest === stored.digest,
+      committedRef: committed,
+      note: snapshot.distributor.value?.fileNote?.message ?? null,
+      source: snapshot.configSource,
+    },
+    nodes: nodeLines(snapshot, leader),
+    peers: peerLines(snapshot),
+    clusterIp: {
+      addresses: (config?.clusterIps ?? []).map(({ address, prefixLength, device }) => ({
+        address,
+        prefixLength,
+        device,
+      })),
+      state: report?.address ?? "unknown",
+      gate: report?.gate ?? "unknown",
+    },
+    service: { state: report?.service ?? "unknown", ports: config?.ihttpdPorts ?? [] },
+    disarmedUntil: quorum?.disarmedUntil ?? config?.disarmedUntil ?? null,
+    degraded: [],
+    guarantees: report?.guarantees ?? [],
+    reason: quorum?.reason ?? null,
+    ages: {
+      quorum: snapshot.quorum.ageMs,
+      peers: snapshot.peers.ageMs,
+      report: snapshot.report.ageMs,
+      configuration: snapshot.configAgeMs,
+      evaluatorFile: snapshot.durable.ageMs,
+    },
+  };
+  status.degraded = degradation(snapshot, status);
+  status.summary = summarize(status);
+  return status;
+}
+
+function nodeLines(snapshot: Snapshot, leader: NodeId | null): NodeLine[] {
+  const peers = snapshot.peers.value?.message.peers ?? null;
+  const role = snapshot.quorum.value?.role ?? null;
+  return (snapshot.config?.nodes ?? []).map((node): NodeLine => {
+    const isLocal = node.id === snapshot.nodeId;
+    const peerState = peers?.find((peer) => peer.node === node.id)?.state;
+    const state = isLocal ? (role === "suspended" ? "suspended" : "joined") : (peerState ?? "unknown");
+    const isThere = state === "joined" || state === "suspended" || state === "suspect";
+    return {
+      id: node.id,
+      address: node.addresses[0] ?? "",
+      name: node.name ?? null,
+      state,
+      letter: node.id === leader ? "M" : isThere ? "S" : "-",
+      prio: node.prio,
+      votes: node.votes,
+      isLocal,
+      isMember: isLocal || state === "joined" || state === "suspect",
+    };
+  });
+}
+
+function peerLines(snapshot: Snapshot): Status["peers"] {
+  const { nowUs } = snapshot;
+  const known = snapshot.peers.value?.message.peers ?? [];
+  const agoMs = (atUs: number) => Math.max(0, Math.round((nowUs - atUs) / 1000));
+  return (snapshot.config?.nodes ?? [])
+    .filter((node) => node.id !== snapshot.nodeId)
+    .map((node) => {
+      const peer = known.find((candidate) => candidate.node === node.id);
+      return {
+        id: node.id,
+        address: node.addresses[0] ?? "",
+        state: peer?.state ?? "unknown",
+        sinceMs: peer === undefined ? null : agoMs(peer.sinceUs),
+        lastHeardMs: peer === undefined || peer.lastHeardUs === null ? null : agoMs(peer.lastHeardUs),
+        config: peer?.config ?? null,
+        links: peer?.links ?? [],
+        reason: peer?.reason.message ?? null,
+      };
+    });
+}
+
+/** What was said longer ago than this is called old: the slowest of them repeats itself every second. */
+const OLD_MS = 3000;
+
+function degradation(snapshot: Snapshot, status: Status): Reason[] {
+  const found: Reason[] = [];
+  const add = (code: string, message: string) => found.push({ code, message });
+  if (status.amnesic) {
+    add("amnesic", "This node lost its state: no vote until a master elected without it re-admits it.");
+  }
+  if (status.role === "suspended") {
+    add("suspended", `This node is suspended: ${status.reason?.message ?? "it has no quorum."}`);
+  } else if (status.role !== "unknown" && status.leader === null) {
+    add("no_master", "Nobody is known to be master.");
+  }
+  const answers = {
+    membership: snapshot.peers,
+    "quorum-evaluator": snapshot.quorum,
+    "failover-actuator": snapshot.report,
+    "config-distributor": snapshot.distributor,
+  };
+  if (!snapshot.busAnswers)
+    add("bus_down", "The local NATS server does not answer; shown is the state folder.");
+  else {
+    for (const service of SERVICES) {
+      const { value, problem, ageMs } = answers[service];
+      if (value === null) add("service_silent", `${service} does not answer: ${problem}`);
+      else if (ageMs !== null && ageMs > OLD_MS) add("service_old", `${service} last spoke ${ageMs} ms ago.`);
+    }
+  }
+  found.push(...(snapshot.quorum.value?.problems ?? []), ...(snapshot.report.value?.problems ?? []));
+  for (const node of status.nodes) {
+    if (node.isLocal || node.state === "joined" || node.state === "unknown") continue;
+    add("peer_away", `Node ${node.id} (${node.address}) is ${node.state}.`);
+  }
+  if (status.disarmedUntil !== null && Date.parse(status.disarmedUntil) > snapshot.wallClock.getTime()) {
+    add("disarmed", `Automation is off until ${status.disarmedUntil}; end it with: quorate arm`);
+  }
+  if (status.configuration.note !== null) add("file_differs", status.configuration.note);
+  for (const entry of snapshot.config?.notHonoured ?? []) add("not_honoured", entry.message);
+  for (const guarantee of status.guarantees) {
+    if (!guarantee.inForce) add("guarantee_missing", `Not in force: ${guarantee.name}. ${guarantee.detail}`);
+  }
+  const seen = new Set<string>();
+  return found.filter(({ message }) => !seen.has(message) && seen.add(message));
+}
+
+function summarize(status: Status): string {
+  const { cluster } = status;
+  const nameOf = (id: NodeId) => {
+    const address = status.nodes.find((node) => node.id === id)?.address;
+    return address === undefined ? `node ${id}` : `node ${id} (${address})`;
+  };
+  const addresses = status.clusterIp.addresses.map(({ address }) => address).join(" and ");
+  const joined = status.nodes.filter((node) => node.state === "joined" || node.state === "suspended").length;
+  const known = status.ages.peers === null ? "" : `, ${joined} of ${status.nodes.length} nodes joined`;
+  const wrong =
+    status.degraded.length === 0
+      ? "nothing is degraded"
+      : `${status.degraded.length} thing${status.degraded.length === 1 ? " is" : "s are"} degraded`;
+  if (status.ages.quorum === null) {
+    const term = status.term === null ? "" : ` (term ${status.term} when last written)`;
+    return `${cluster}: node ${status.node.id} does not say what it is${term}; ${wrong}.`;
+  }
+  if (status.role === "suspended") {
+    return `${cluster}: node ${status.node.id} has no quorum and is suspended in term ${status.term}${known}; ${wrong}.`;
+  }
+  if (status.leader === null) {
+    return `${cluster}: no master is known in term ${status.term}${known}; ${wrong}.`;
+  }
+  const who =
+    status.leader === status.node.id ? `${nameOf(status.leader)}, this one,` : nameOf(status.leader);
+  const holds = addresses === "" ? "" : ` and holds ${addresses}`;
+  return `${cluster}: ${who} is master of term ${status.term}${holds}${known}; ${wrong}.`;
+}

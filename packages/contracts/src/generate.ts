@@ -1,0 +1,25 @@
+// Writes docs/events.md and docs/schemas/events.json; with --check it writes nothing and fails when one differs.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { eventsJsonSchema, eventsMarkdown } from "./events-documents.ts";
+
+const docs = join(import.meta.dirname, "../../../docs");
+const files = { "events.md": eventsMarkdown(), "schemas/events.json": eventsJsonSchema() };
+for (const [name, content] of Object.entries(files)) {
+  const path = join(docs, name);
+  if (process.argv.includes("--check")) {
+    let current = "";
+    try {
+      current = readFileSync(path, "utf8");
+    } catch {
+      // Not there: it differs.
+    }
+    if (current !== content) {
+      process.stderr.write(`docs/${name} is out of date\n`);
+      process.exitCode = 1;
+    }
+  } else {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+  }
+}
