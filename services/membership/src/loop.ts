@@ -1,0 +1,205 @@
+import { assertNever, type ClusterConfig, type NodeId, type Reason } from "@quorate/contracts";
+import {
+  type MembershipEffect,
+  type MembershipInput,
+  type MembershipState,
+  membershipConfigOf,
+  type Outcome,
+  peersMessage,
+  startMembership,
+  stepMembership,
+} from "@quorate/core-membership";
+import { type Logger, monotonicUs } from "@quorate/runtime";
+import { DatagramDoor } from "./datagram-door.ts";
+import type { IncarnationFile } from "./incarnation-file.ts";
+import { RingSet } from "./net/ring-set.ts";
+import type { ClusterKey } from "./wire/key-file.ts";
+import { Sealer } from "./wire/sealer.ts";
+
+/** What the loop cannot do itself: the bus, events and the kernel's sockets of the routes. */
+export interface LoopOutput {
+  perform(effect: Exclude<MembershipEffect, { kind: "persist" | "send" }>): void;
+}
+
+export interface LoopOptions {
+  readonly config: ClusterConfig;
+  readonly self: NodeId;
+  readonly bootId: string;
+  readonly key: ClusterKey;
+  readonly incarnations: IncarnationFile;
+  readonly logger: Logger;
+  readonly output: LoopOutput;
+}
+
+/** Ticks between two attempts to write down an incarnation that the disk refused. */
+const RETRY_TICKS = 200;
+
+/** Joins the core to clock, sockets and disk. */
+export class MembershipLoop {
+  readonly #options: LoopOptions;
+  readonly #rings: RingSet;
+  readonly #door: DatagramDoor;
+  #config: ClusterConfig;
+  #state: MembershipState;
+  #sealer: Sealer;
+  #timer: NodeJS.Timeout | undefined;
+  #ticks = 0;
+  #oversized = 0;
+  readonly #begin: Outcome;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#begin = startMembership({
+      self: options.self,
+      bootId: options.bootId,
+      incarnation: options.incarnations.next(),
+      config: membershipConfigOf(options.config, options.self),
+      nowUs: monotonicUs(),
+    });
+    this.#state = this.#begin.state;
+    this.#sealer = this.#newSealer(this.#state.incarnation);
+    this.#door = new DatagramDoor({
+      clusterName: options.config.clusterName,
+      key: options.key,
+      state: () => this.#state,
+      onHeartbeat: (envelope, heartbeat, receivedAtUs) =>
+        this.input({ kind: "datagram", envelope, heartbeat, receivedAtUs }),
+      onRefusedPeer: (node, code) => this.input({ kind: "refused", node, code }),
+    });
+    this.#rings = new RingSet(options.config, {
+      self: options.self,
+      logger: options.logger,
+      onDatagram: (datagram, ring, receivedAtUs) => this.#door.take(datagram, ring, receivedAtUs),
+      onProblems: () => this.#tellProblems(),
+    });
+  }
+
+  /** Opens the sockets, says the first heartbeat, and goes on by the clock. */
+  async start(): Promise<void> {
+    await this.#rings.start();
+    this.#perform(this.#begin.effects.filter((effect) => effect.kind !== "persist"));
+    this.#startClock();
+  }
+
+  get state(): MembershipState {
+    return this.#state;
+  }
+
+  get rings(): RingSet {
+    return this.#rings;
+  }
+
+  get refused(): number {
+    return this.#door.refused;
+  }
+
+  /** Whether the newest incarnation is on the disk. */
+  get durable(): boolean {
+    return this.#options.incarnations.durable;
+  }
+
+  /** By name; what the door let pass and the core refused is added to the door's own refusals. */
+  get counters(): Record<string, number> {
+    const counters: Record<string, number> = { ...this.#state.counters, ...this.#rings.counters };
+    for (const [name, count] of Object.entries(this.#door.counters)) {
+      counters[name] = (counters[name] ?? 0) + count;
+    }
+    return { ...counters, heartbeats_oversized: this.#oversized };
+  }
+
+  peers(): ReturnType<typeof peersMessage> {
+    return peersMessage(this.#state, monotonicUs());
+  }
+
+  input(input: MembershipInput): void {
+    const outcome = stepMembership(this.#state, monotonicUs(), input);
+    this.#state = outcome.state;
+    for (const reason of outcome.reasons) this.#log(reason);
+    this.#perform(outcome.effects);
+  }
+
+  /** Takes a new configuration of the same cluster; what is known of nodes that stay is kept. */
+  configure(config: ClusterConfig): void {
+    const tokenChanged = config.tokenMs !== this.#config.tokenMs;
+    this.#config = config;
+    this.#door.retain(new Set(config.nodes.map((node) => node.id)));
+    this.input({ kind: "configured", config: membershipConfigOf(config, this.#options.self) });
+    this.#rings.configure(config);
+    if (tokenChanged) this.#startClock();
+  }
+
+  /** Several goodbyes, if the core says that it is one; then nothing more is sent or heard. */
+  async leave(): Promise<void> {
+    clearInterval(this.#timer);
+    for (let count = 0; count < 3; count += 1) {
+      this.input({ kind: "leave" });
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    this.#rings.close();
+  }
+
+  #startClock(): void {
+    clearInterval(this.#timer);
+    const { timing } = this.#state.config;
+    this.#timer = setInterval(() => this.#tick(), timing.tickUs / 1000);
+  }
+
+  #tick(): void {
+    this.input({ kind: "tick" });
+    this.#ticks += 1;
+    if (this.#ticks % RETRY_TICKS === 0) this.#options.incarnations.retry();
+  }
+
+  #newSealer(incarnation: number): Sealer {
+    const { config, key, self } = this.#options;
+    return new Sealer({ clusterName: config.clusterName, key, node: self, incarnation });
+  }
+
+  #perform(effects: readonly MembershipEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case "persist":
+          // Blocks: nothing may be sent under a number that is not written down. Without disk, degraded.
+          this.#options.incarnations.write(effect.incarnation);
+          this.#sealer = this.#newSealer(effect.incarnation);
+          break;
+        case "send":
+          this.#send(effect);
+          break;
+        case "publish-heard":
+        case "publish-peers":
+        case "peer-changed":
+        case "link-changed":
+        case "break-route":
+          this.#options.output.perform(effect);
+          break;
+        default:
+          assertNever(effect);
+      }
+    }
+  }
+
+  #send(effect: Extract<MembershipEffect, { kind: "send" }>): void {
+    const datagrams = this.#sealer.seal(effect.heartbeat, this.#rings.rings);
+    if (datagrams === null) {
+      this.#oversized += 1;
+      return;
+    }
+    for (const [ring, datagram] of datagrams) this.#rings.send(ring, datagram);
+  }
+
+  /** A working ring hides the fault of another from the peers' reasons; the log and the metrics name it. */
+  #tellProblems(): void {
+    const [worst] = this.#rings.problems;
+    const deaf = this.#rings.rings.length === 0 && worst !== undefined;
+    this.input({
+      kind: "own-problem",
+      problem: deaf ? { code: worst.code, message: worst.message, facts: { ring: worst.ring } } : null,
+    });
+  }
+
+  #log(reason: Reason): void {
+    this.#options.logger.info({ code: reason.code, facts: reason.facts }, reason.message);
+  }
+}
