@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 const rooms = ["packages", "services", "deploy"];
@@ -12,6 +13,7 @@ export default defineConfig({
           name: "unit",
           include: testFiles,
           exclude: labTestFiles,
+          maxWorkers: Math.max(2, availableParallelism() - 1),
           testTimeout: 20_000,
           hookTimeout: 20_000,
         },

@@ -14,7 +14,8 @@ type Report = {
     readonly status: string;
     readonly message?: string;
     readonly assertionResults: readonly {
-      readonly fullName: string;
+      readonly ancestorTitles: readonly string[];
+      readonly title: string;
       readonly status: string;
       readonly failureMessages?: readonly (string | null)[] | null;
     }[];
@@ -44,12 +45,14 @@ export function countReport(
   for (const file of report.testResults) {
     let failedHere = 0;
     for (const test of file.assertionResults) {
+      // As `vitest -t` wants it.
+      const name = [...test.ancestorTitles, test.title].join(" > ");
       if (test.status === "passed") {
         passed += 1;
       } else if (test.status === "failed" || !run.isPartial) {
         const reason =
           test.status === "failed" ? firstLine(test.failureMessages?.[0]) : `was not run (${test.status})`;
-        failures.push({ file: file.name, name: test.fullName, reason });
+        failures.push({ file: file.name, name, reason });
         failedHere += 1;
       }
     }
