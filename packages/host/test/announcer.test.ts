@@ -71,8 +71,7 @@ async function realWorld(): Promise<World> {
     gate,
     nowUs: cable.context.nowUs,
     heard,
-    foreignMac: () =>
-      /link\/ether ([0-9a-f:]+)/.exec(cable.inPeer("ip", "-o", "link", "show", "net0"))?.[1] ?? "",
+    foreignMac: () => macOf(cable.inPeer("ip", "-o", "link", "show", "net0")),
     foreignTakes: (ip) => {
       cable.inPeer("ip", "addr", "add", `${ip.address}/${ip.prefixLength}`, "dev", "net0", "nodad");
     },
@@ -90,9 +89,14 @@ async function realWorld(): Promise<World> {
   };
 }
 
+function macOf(listing: string): string {
+  return /link\/ether ([0-9a-f:]+)/.exec(listing)?.[1] ?? "";
+}
+
 /** What arrives at the peer: gratuitous ARP, unsolicited NA, and the ping that ends a round. */
 async function captureIn(cable: Cable, heard: string[]): Promise<ChildProcess> {
-  const filter = "inbound and (arp or icmp6 or (icmp and less 140))";
+  // By source address: with the filter's own word "inbound", tcpdump loses the first frame.
+  const filter = `ether src ${macOf(cable.inHost("ip", "-o", "link", "show", "net0"))}`;
   const capture = spawn(
     "nsenter",
     [`--net=/run/netns/${cable.peer}`, "tcpdump", "--immediate-mode", "-lnp", "-i", "net0", filter],
