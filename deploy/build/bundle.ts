@@ -8,7 +8,7 @@ const folder = process.cwd();
 const entry = join(folder, "src/main.ts");
 if (!existsSync(entry)) {
   process.stderr.write(`nothing to bundle: ${entry} does not exist\n`);
-  process.exit(0);
+  process.exit(1);
 }
 await build({
   input: entry,
