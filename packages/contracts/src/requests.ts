@@ -62,6 +62,8 @@ export const REQUESTS = {
         /** The operator's file differs from what runs: what to do about it. */
         fileNote: ReasonSchema.nullable(),
         text: z.string(),
+        /** What is degraded, worst first. */
+        problems: z.array(ReasonSchema),
       }),
     },
     /** The document itself, newest here; carries the asker's term, refused by a node that is older. */

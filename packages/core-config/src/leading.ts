@@ -1,6 +1,6 @@
 import { compareConfigRefs, type ConfigRef, type QuorumMessage } from "@quorate/contracts";
 import { objectionToChange } from "./change-rules.ts";
-import { formatRef, sameContent, sameRef } from "./documents.ts";
+import { formatRef, type StoredDocument, sameContent, sameRef } from "./documents.ts";
 import {
   answer,
   canPersist,
@@ -10,6 +10,7 @@ import {
   refFacts,
   refuse,
   startPersist,
+  tell,
 } from "./draft.ts";
 import { type Proposal, type ProposalResult, READMISSION_PAUSE_US, REFUSED_FOR_US } from "./state.ts";
 
@@ -42,6 +43,12 @@ function restamp(draft: Draft, quorum: QuorumMessage): void {
   });
 }
 
+/** The next version: stored here first, then fetched by the others, committed when a quorum has it. */
+function proposeDocument(draft: Draft, document: StoredDocument): void {
+  tell(draft, { type: "proposed", old: draft.state.stored.ref, new: document.ref }, document.reason);
+  startPersist(draft, document);
+}
+
 /** Sticky mastership: a master that won while another ranked higher takes the highest priority itself. */
 function stick(draft: Draft, quorum: QuorumMessage): void {
   const { stored, self } = draft.state;
@@ -61,7 +68,7 @@ function stick(draft: Draft, quorum: QuorumMessage): void {
   const ref = { term: quorum.term, version, digest: draft.tools.digest(edited.text) };
   const before = draft.state.config.nodes.find((node) => node.id === self)?.prio ?? 0;
   const after = verdict.config.nodes.find((node) => node.id === self)?.prio ?? 0;
-  startPersist(draft, {
+  proposeDocument(draft, {
     ref,
     text: edited.text,
     from: self,
@@ -94,7 +101,7 @@ function readmit(draft: Draft, quorum: QuorumMessage): boolean {
   if (!edited.ok) return false;
   const ref = { term: quorum.term, version, digest: draft.tools.digest(edited.text) };
   const who = quorum.readmit.join(", ");
-  startPersist(draft, {
+  proposeDocument(draft, {
     ref,
     text: edited.text,
     from: draft.state.self,
@@ -143,7 +150,7 @@ function takeProposal(draft: Draft, quorum: QuorumMessage, proposal: Proposal): 
   }
   const ref = { term: quorum.term, version, digest: draft.tools.digest(edited.text) };
   change(draft, { inFlight: { id: proposal.id, ref, deadlineUs: proposal.deadlineUs } });
-  startPersist(draft, {
+  proposeDocument(draft, {
     ref,
     text: edited.text,
     from: draft.state.self,

@@ -134,6 +134,7 @@ export type RegisterEffect =
   | { readonly kind: "event"; readonly event: RegisterEvent; readonly reason: Reason };
 
 export type RegisterEvent =
+  | { readonly type: "proposed"; readonly old: ConfigRef; readonly new: ConfigRef }
   | {
       readonly type: "stored";
       readonly old: ConfigRef;

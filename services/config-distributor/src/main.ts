@@ -1,1 +1,4 @@
-export {};
+import { runService } from "@quorate/runtime";
+import { startDistributor } from "./app.ts";
+
+await runService("config-distributor", startDistributor);

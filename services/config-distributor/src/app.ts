@@ -1,0 +1,209 @@
+import { compareConfigRefs, QuorateError, type Reason } from "@quorate/contracts";
+import { formatRef } from "@quorate/core-config";
+import {
+  applyNatsServerConf,
+  Bus,
+  EventPublisher,
+  type Lifecycle,
+  Metrics,
+  reloadNatsServer,
+  type ServiceContext,
+  startHealthServer,
+} from "@quorate/runtime";
+import { createDocumentTools } from "./document-tools.ts";
+import { DocumentStore } from "./document-store.ts";
+import { OperatorFile } from "./operator-file.ts";
+import { OperatorFileLoop } from "./operator-file-loop.ts";
+import { RegisterEvents } from "./publish-events.ts";
+import { RegisterLoop } from "./register-loop.ts";
+
+const SERVICE = "config-distributor";
+const TICK_MS = 250;
+/** The operator's file and the bus's routes are compared at least so often. */
+const COMPARE_MS = 2000;
+
+/** Wires the register to the disk, the bus, the operator's file and the local nats-server. */
+export async function startDistributor(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
+  const { logger, nodeId } = context;
+  const tools = createDocumentTools();
+  const { store, document } = await DocumentStore.open(context.stateDir, tools, logger);
+  const verdict = tools.read(document.text, context.runningConfFile);
+  if (!verdict.ok) {
+    throw new QuorateError(
+      "CONFIG_INVALID",
+      `The stored configuration cannot be used: ${verdict.reason.message}`,
+      "Did an older version of Quorate take the place of a newer one? Install the newer one again.",
+    );
+  }
+  const { clusterName } = verdict.config;
+  const metrics = new Metrics(SERVICE, nodeId);
+  const bus = new Bus({
+    credentials: context.credentials,
+    clusterName,
+    nodeId,
+    name: SERVICE,
+    logger,
+    metrics,
+  });
+  lifecycle.onStop("bus", () => bus.close());
+  const publisher = new EventPublisher({ bus, service: SERVICE, runDir: context.runDir, logger });
+  const events = new RegisterEvents(publisher, tools, nodeId);
+  const file = new OperatorFile(context.configFile);
+
+  const outcomes = metrics.counter(
+    "quorate_config_outcomes_total",
+    "Fetches, proposals and writes by outcome",
+    ["what", "outcome"],
+  );
+  const loop = new RegisterLoop({
+    bus,
+    store,
+    tools,
+    document,
+    logger,
+    onEvent: (event, reason, stored) => events.publish(event, reason, stored),
+    onOutcome: (what, outcome) => outcomes.inc({ what, outcome }),
+    onStep: () => afterStep(),
+  });
+  const operatorFile = new OperatorFileLoop({
+    file,
+    store,
+    tools,
+    logger,
+    state: () => loop.state,
+    onNote: (note) => events.fileNote(note),
+  });
+  exportState(metrics, loop, operatorFile);
+
+  let natsProblem: Reason | null = null;
+  let isApplying = false;
+  async function compareRoutes(): Promise<void> {
+    if (isApplying) return;
+    isApplying = true;
+    try {
+      const changed = await applyNatsServerConf(context, loop.state.config);
+      if (changed) logger.info("the routes of the local nats-server changed and were loaded");
+      natsProblem = null;
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      if (natsProblem === null) logger.warn({ code: error.code, hint: error.hint }, error.message);
+      natsProblem = { code: error.code, message: `${error.message} ${error.hint}` };
+    } finally {
+      isApplying = false;
+    }
+  }
+
+  let seen = "";
+  /** What follows from a new document or a new commit is done at once, not by the clock. */
+  function afterStep(): void {
+    const { stored, quorum } = loop.state;
+    const now = `${formatRef(stored.ref)} ${quorum?.committed === null || quorum === null ? "" : formatRef(quorum.committed)}`;
+    if (now === seen) return;
+    seen = now;
+    operatorFile.check();
+    void compareRoutes();
+  }
+
+  const problems = (): Reason[] => {
+    const all = loop.problems();
+    return natsProblem === null ? all : [...all, natsProblem];
+  };
+  serveRequests(bus, loop, store, operatorFile, problems);
+  bus.subscribeLocal("quorum", (message) => loop.input({ kind: "quorum", message }));
+  bus.subscribeLocal("peers", (message) => loop.input({ kind: "peers", message }));
+  bus.onConnection((connected) => {
+    if (connected) loop.announce();
+  });
+
+  // A predecessor may have written the routes and died before it said so.
+  reloadNatsServer(context.runDir);
+  file.watch(() => operatorFile.check());
+  const tick = setInterval(() => loop.input({ kind: "tick" }), TICK_MS);
+  const compare = setInterval(() => {
+    file.watch(() => operatorFile.check());
+    operatorFile.check();
+    void compareRoutes();
+  }, COMPARE_MS);
+  lifecycle.onStop("timers", () => {
+    clearInterval(tick);
+    clearInterval(compare);
+    file.close();
+  });
+  loop.input({ kind: "tick" });
+
+  const health = await startHealthServer({
+    service: SERVICE,
+    port: context.healthPort,
+    metrics,
+    readiness: () => {
+      const stored = loop.state.storeProblem;
+      if (!bus.connected) return { ok: false, message: "the local nats-server does not answer" };
+      if (stored !== null) return { ok: false, message: stored.message };
+      const version = loop.state.stored.ref.version;
+      return { ok: true, message: `runs on version ${version}`, facts: { problems: problems() } };
+    },
+  });
+  lifecycle.onStop("health", () => health.close());
+}
+
+function serveRequests(
+  bus: Bus,
+  loop: RegisterLoop,
+  store: DocumentStore,
+  operatorFile: OperatorFileLoop,
+  problems: () => Reason[],
+): void {
+  bus.serve(SERVICE, "status", () => ({
+    stored: loop.state.stored.ref,
+    committed: loop.state.quorum?.committed ?? null,
+    fileNote: operatorFile.note,
+    text: loop.state.stored.text,
+    problems: problems(),
+  }));
+  bus.serve(SERVICE, "get", ({ term, ref }) => {
+    const { stored, quorum } = loop.state;
+    if (quorum !== null && quorum.term < term) {
+      throw new QuorateError(
+        "NOT_MASTER",
+        `Node ${bus.nodeId} is in term ${quorum.term}, the asker in term ${term}: what it has may be old.`,
+        "Nothing to do: it is asked again when it has caught up.",
+      );
+    }
+    if (compareConfigRefs(stored.ref, ref) < 0) {
+      throw new QuorateError(
+        "CONFIG_STALE",
+        `Node ${bus.nodeId} has ${formatRef(stored.ref)}, older than the ${formatRef(ref)} asked for.`,
+        "Nothing to do: it is asked again when it has caught up.",
+      );
+    }
+    return { ref: stored.ref, text: stored.text, reason: stored.reason };
+  });
+  bus.serve(SERVICE, "propose", ({ base, text, reason, forwarded }) =>
+    loop.propose({ base, text, reason, forwarded: forwarded ?? false }),
+  );
+  bus.serve(SERVICE, "history", ({ limit }) => ({ entries: store.history(limit) }));
+}
+
+function exportState(metrics: Metrics, loop: RegisterLoop, operatorFile: OperatorFileLoop): void {
+  metrics.gauge("quorate_config_version", "Version of the document that runs", [], (gauge) =>
+    gauge.set(loop.state.stored.ref.version),
+  );
+  metrics.gauge("quorate_config_term", "Term that the document that runs is stamped with", [], (gauge) =>
+    gauge.set(loop.state.stored.ref.term),
+  );
+  metrics.gauge(
+    "quorate_config_committed_version",
+    "Newest version known to be committed; -1: unknown",
+    [],
+    (gauge) => gauge.set(loop.state.quorum?.committed?.version ?? -1),
+  );
+  metrics.gauge("quorate_config_problems", "Number of things that are degraded here", [], (gauge) =>
+    gauge.set(loop.problems().length),
+  );
+  metrics.gauge(
+    "quorate_config_file_differs",
+    "1 while the operator's file differs from what runs",
+    [],
+    (gauge) => gauge.set(operatorFile.note === null ? 0 : 1),
+  );
+}
