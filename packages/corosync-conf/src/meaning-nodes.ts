@@ -25,6 +25,11 @@ export interface NodeDefaults {
 /** The nodes, sorted by id: those of the nodelist, else corosync 1's members. Empty when none can be read. */
 export function readNodes(root: ConfSection, defaults: NodeDefaults, findings: Findings): PlacedNode[] {
   const sections = nodeSections(root);
+  const [nodelist, ...others] = sectionsNamed(root, "nodelist");
+  for (const other of others) {
+    const what = `there is already a nodelist, in line ${nodelist?.line}; corosync would lay this one over it`;
+    findings.error(other, what, "put all nodes into one");
+  }
   if (sections.length === 0) return readMembers(root, defaults, findings);
   for (const section of interfaceSections(root)) {
     for (const entry of memberEntries(section)) {

@@ -31,7 +31,13 @@ export function readClusterIps(
       });
     }
   }
-  for (const section of sectionsNamed(root, "cluster_ip")) {
+  const sections = sectionsNamed(root, "cluster_ip");
+  if (sections.length === 0) {
+    const remedy =
+      "add cluster_ip { with address:, CloudIpDev: and CloudMask: for one that moves with the role";
+    findings.note(NOWHERE, "there is no cluster_ip, so the master holds no address", remedy);
+  }
+  for (const section of sections) {
     const typed = new TypedSection("cluster_ip", [section], findings, section);
     if (!typed.isWritten("address")) {
       findings.error(

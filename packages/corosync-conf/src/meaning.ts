@@ -1,4 +1,4 @@
-import type { ClusterConfig } from "@quorate/contracts";
+import type { ClusterConfig, NotHonoured } from "@quorate/contracts";
 import { QuorateError } from "@quorate/contracts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { formatDiagnostic, sortedByPlace } from "./diagnostic.ts";
@@ -33,6 +33,8 @@ export interface RefusedConfig {
   readonly stage: "syntax" | "meaning";
   /** The errors; for `meaning` the warnings and notes as well, in reading order. */
   readonly diagnostics: readonly Diagnostic[];
+  /** As in `ClusterConfig`; empty for `syntax`. */
+  readonly notHonoured: readonly NotHonoured[];
 }
 
 export type ReadResult = ReadConfig | RefusedConfig;
@@ -43,12 +45,14 @@ export type ReadResult = ReadConfig | RefusedConfig;
  */
 export function readClusterConfig(text: string, fileName: string, options: ReadOptions = {}): ReadResult {
   const parsed = parseDocument(text, fileName);
-  if (!parsed.ok) return { ok: false, stage: "syntax", diagnostics: parsed.diagnostics };
+  if (!parsed.ok) return { ok: false, stage: "syntax", diagnostics: parsed.diagnostics, notHonoured: [] };
   const { document } = parsed;
   const findings = new Findings(fileName);
   const config = readMeaning(document.root, options, findings);
   const diagnostics = sortedByPlace([...parsed.warnings, ...findings.all()]);
-  if (findings.hasErrors) return { ok: false, stage: "meaning", diagnostics };
+  if (findings.hasErrors) {
+    return { ok: false, stage: "meaning", diagnostics, notHonoured: findings.allNotHonoured() };
+  }
   return { ok: true, config, document, warnings: diagnostics };
 }
 

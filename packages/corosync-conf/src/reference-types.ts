@@ -36,6 +36,8 @@ export interface ReferenceSection {
   /** Each occurrence is a thing of its own; otherwise repeated sections are read as one, as corosync does. */
   readonly repeatable: boolean;
   readonly meaning: string;
+  /** For one that isn't honoured: what ignoring it means. */
+  readonly ignoring?: string;
 }
 
 export const PORT: ValueType = { kind: "integer", minimum: 1, maximum: 65_535 };

@@ -23,7 +23,11 @@ export const REFERENCE_SECTIONS: readonly ReferenceSection[] = [
   section("nodelist", "honoured", "The nodes."),
   repeatable("nodelist.node", "honoured", "A node: one section for each."),
   section("quorum", "honoured", "Votes."),
-  section("quorum.device", "notHonoured", "corosync's quorum device."),
+  {
+    ...section("quorum.device", "notHonoured", "A vote from outside of the nodes (qdevice, qnetd)."),
+    ignoring:
+      "Dangerous where the loss of one node leaves no majority without it: two nodes, as a rule. Otherwise stricter, which is safe. A node with `prio: 0` can give the vote.",
+  },
   repeatable(
     "cluster_ip",
     "honoured",
@@ -43,7 +47,10 @@ export const REFERENCE_SECTIONS: readonly ReferenceSection[] = [
     "corosync 1 loaded plugins, as Pacemaker's, by this section. The service which the master runs is in `managed_service`.",
   ),
   section("system", "ignored", "Process settings of corosync."),
-  section("nozzle", "notHonoured", "corosync's network device through the ring."),
+  {
+    ...section("nozzle", "notHonoured", "A network device through the ring."),
+    ignoring: "Harmless for the cluster; the device isn't made.",
+  },
   section("uidgid", "ignored", "Who may speak to corosync's sockets."),
   section("aisexec", "ignored", "User and group of the old executive."),
   section("amf", "ignored", "Availability framework of the old executive."),

@@ -1,5 +1,6 @@
 import type { ClusterConfig, ExitCode, NotHonoured } from "@quorate/contracts";
 import { EXIT_CODES } from "@quorate/contracts";
+import type { Place } from "./diagnostic.ts";
 import { formatDiagnostic, sortedByPlace } from "./diagnostic.ts";
 import type { ReadResult } from "./meaning.ts";
 
@@ -14,9 +15,9 @@ export function dangerousEntries(config: ClusterConfig): readonly NotHonoured[] 
   return config.notHonoured.filter((entry) => entry.dangerous);
 }
 
-/** `file:line:column: not honoured: …; what to do`, for `check` and `status`. */
+/** `file:line:column: dangerous: …; what to do` (or `warning:`), for `check` and `status`. */
 export function formatNotHonoured(entry: NotHonoured, fileName: string): string {
-  const label = entry.dangerous ? "dangerous" : "not honoured";
+  const label = entry.dangerous ? "dangerous" : "warning";
   return `${fileName}:${entry.line}:${entry.column}: ${label}: ${entry.message}; ${entry.hint}`;
 }
 
@@ -25,26 +26,13 @@ export function formatNotHonoured(entry: NotHonoured, fileName: string): string 
  * node would start with it. Exit code 0, or 78 when it would not.
  */
 export function renderCheck(fileName: string, result: ReadResult): RenderedCheck {
+  const lines = reportLines(fileName, result);
   if (!result.ok) {
     const errorCount = result.diagnostics.filter(({ severity }) => severity === "error").length;
-    const lines = result.diagnostics.map(formatDiagnostic);
     lines.push(`${fileName}: refused: ${counted(errorCount, "error")}`);
     return { text: joined(lines), exitCode: EXIT_CODES.configuration };
   }
   const { config } = result;
-  const found = sortedByPlace([
-    ...result.warnings.map(({ line, column, ...rest }) => ({
-      line,
-      column,
-      text: formatDiagnostic({ line, column, ...rest }),
-    })),
-    ...config.notHonoured.map((entry) => ({
-      line: entry.line,
-      column: entry.column,
-      text: formatNotHonoured(entry, fileName),
-    })),
-  ]);
-  const lines = found.map(({ text }) => text);
   const dangerous = dangerousEntries(config);
   if (dangerous.length > 0) {
     const keys = dangerous.map(({ key }) => key).join(", ");
@@ -53,6 +41,21 @@ export function renderCheck(fileName: string, result: ReadResult): RenderedCheck
   }
   lines.push(`${fileName}: good: ${summary(config)}`);
   return { text: joined(lines), exitCode: EXIT_CODES.ok };
+}
+
+/** Diagnostics and what isn't honoured, in reading order. */
+function reportLines(fileName: string, result: ReadResult): string[] {
+  const diagnostics = result.ok ? result.warnings : result.diagnostics;
+  const notHonoured = result.ok ? result.config.notHonoured : result.notHonoured;
+  const found = [
+    ...diagnostics.map((entry) => ({ ...placeOf(entry), text: formatDiagnostic(entry) })),
+    ...notHonoured.map((entry) => ({ ...placeOf(entry), text: formatNotHonoured(entry, fileName) })),
+  ];
+  return sortedByPlace(found).map(({ text }) => text);
+}
+
+function placeOf({ line, column }: Place): Place {
+  return { line, column };
 }
 
 function summary(config: ClusterConfig): string {

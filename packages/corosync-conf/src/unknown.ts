@@ -25,6 +25,10 @@ function reportKey(entry: ConfKeyValue, path: string, findings: Findings): void 
     }
     return;
   }
+  if (path === "nodelist.node" && /^ring[0-9]+_addr$/.test(entry.key)) {
+    findings.warning(entry, `the key "${entry.key}" has no effect`, "rings are numbered 0 to 7");
+    return;
+  }
   const known = CONFIG_REFERENCE.filter((other) => other.section === path).flatMap((other) =>
     other.family === undefined ? [other.key, ...(other.also ?? [])] : [],
   );
@@ -90,8 +94,11 @@ function lastName(path: string): string {
   return path.slice(path.lastIndexOf(".") + 1);
 }
 
+/** A sentence of the table as the second half of a message. */
 function lowered(sentence: string): string {
-  return sentence.endsWith(".") ? sentence.slice(0, -1) : sentence;
+  const start = /^[A-Z][a-z]/.test(sentence) ? sentence.slice(0, 1).toLowerCase() : sentence.slice(0, 1);
+  const end = sentence.endsWith(".") ? -1 : undefined;
+  return `${start}${sentence.slice(1, end)}`;
 }
 
 /** The known word that differs by case, or by at most two letters in a word of five or more, one in a shorter. */

@@ -139,7 +139,8 @@ function checkToken(key: string, text: string): CheckedValue {
   );
   if (!checked.ok || typeof checked.value !== "number" || isSafeToken(checked.value)) return checked;
   const { leaseMs, leaseNeedMs } = timingOf(checked.value);
-  const what = `"${key}" ${text} ms is unsafe: ${round(leaseMs)} >= ${round(leaseNeedMs)} does not hold, and ${TIMING_INEQUALITY} must`;
+  const here = `here ${round(leaseMs)} ms is less than ${round(leaseNeedMs)} ms`;
+  const what = `"${key}" ${text} ms is unsafe: it needs ${TIMING_INEQUALITY}, and ${here}`;
   return refused(what, `write ${TOKEN_MINIMUM_MS} or more`);
 }
 
