@@ -3,15 +3,17 @@
 
 /** @type {readonly { name: string, why: string }[]} */
 export const debianPackages = [
-  { name: "busybox-static", why: "the small programs inside a lab host" },
-  { name: "conntrack", why: "cuts tracked connections through a shut gate" },
   { name: "corosync", why: "`corosync -t` judges the configuration files that we write (never started)" },
   { name: "iproute2", why: "addresses, bridges and namespaces (ip), sockets of a dead route (ss)" },
-  { name: "iputils-arping", why: "announces the cluster address (gratuitous ARP)" },
+  {
+    name: "iputils-arping",
+    why: "finds the machine that has taken the cluster address, as a remedy of ours says",
+  },
   { name: "iputils-ping", why: "probes the cluster address in the lab" },
   { name: "libatomic1", why: "Node 24 and later link against it" },
   { name: "nats-server", why: "the local message bus of every node (Quorate starts its own)" },
   { name: "nftables", why: "the gates: kernel filters that close by themselves" },
+  { name: "perl", why: "raw sockets: announces the cluster address, probes it in the lab" },
   { name: "tcpdump", why: "the lab's outside observer: who answered, by kernel timestamps" },
   { name: "util-linux", why: "unshare, nsenter, setpriv, flock: the lab's hosts and this set-up" },
 ];
