@@ -1,10 +1,15 @@
 import type { Ballot, NodeId } from "@quorate/contracts";
 import { promiseTiming, type QuorumState } from "./state.ts";
 
-/** Whether `node` said that its mastership or candidacy of `term` is over, so that nothing is owed to it. */
+/**
+ * Whether nothing is owed to `node` any more: it said that its mastership or candidacy of `term` is over, or it
+ * follows somebody else, which it may do only once its own lease has ended and its gate is shut.
+ */
 function hasReleased(state: QuorumState, node: NodeId, term: number): boolean {
-  const released = state.peers.get(node)?.ballot.released;
-  return released !== null && released !== undefined && released.term >= term;
+  const ballot = state.peers.get(node)?.ballot;
+  if (ballot === undefined) return false;
+  if (ballot.released !== null && ballot.released.term >= term) return true;
+  return !ballot.amnesic && ballot.term >= term && ballot.follows !== null && ballot.follows !== node;
 }
 
 /** Whom this node must not vote against, and until when; null when it is free. */
@@ -33,7 +38,7 @@ export function promise(state: QuorumState, fromUs: number): void {
 
 /** A new ballot of the one this node follows renews the promise; one that lost its state holds no lease on it. */
 export function renewPromise(state: QuorumState, ballot: Ballot, receivedAtUs: number): void {
-  if (ballot.amnesic) return;
+  if (ballot.amnesic || ballot.follows !== ballot.node) return;
   if (ballot.node === state.durable.follows && ballot.node !== state.durable.node)
     promise(state, receivedAtUs);
 }

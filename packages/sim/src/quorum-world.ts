@@ -551,7 +551,9 @@ export class QuorumWorld {
   }
 
   private checkFences(master: Host, message: QuorumMessage): void {
-    if (message.role !== "master") return;
+    // A message that was held back for so long is dropped by everybody on the node.
+    const stale = this.localUs(master) - message.stampUs > timingOf(this.options.tokenMs).staleUs;
+    if (message.role !== "master" || stale) return;
     for (const fence of message.fences) {
       if (fence.verdict !== "yes") continue;
       const host = this.host(fence.node);
