@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { type ClusterConfig, type NodeConfig, QuorateError } from "@quorate/contracts";
 import {
   type ConfDocument,
+  decodeText,
+  encodeText,
   formatDiagnostic,
   hostsResolver,
   readClusterConfig,
@@ -21,12 +23,12 @@ export interface LoadedConfiguration {
 export function loadConfiguration(path: string): LoadedConfiguration {
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+    text = decodeText(readFileSync(path));
   } catch (error) {
     throw new QuorateError(
       "CONFIG_UNREADABLE",
       `Cannot read ${path}: ${(error as Error).message}.`,
-      "Name the cluster's file with --config FILE; it is text in UTF-8, in corosync.conf's grammar.",
+      "Name the cluster's file with --config FILE; it has corosync.conf's grammar.",
       { cause: error },
     );
   }
@@ -47,7 +49,7 @@ export function parseConfiguration(text: string, fileName: string): LoadedConfig
 
 /** SHA-256 of the document's bytes, hex. */
 export function digestOf(text: string): string {
-  return createHash("sha256").update(text, "utf8").digest("hex");
+  return createHash("sha256").update(encodeText(text)).digest("hex");
 }
 
 /** A node by id, name or any of its addresses. Throws QuorateError NODE_UNKNOWN. */

@@ -12,6 +12,7 @@ import {
   type Reason,
   type ReportMessage,
 } from "@quorate/contracts";
+import { decodeText } from "@quorate/corosync-conf";
 import {
   type Bus,
   DEFAULT_RUN_DIR,
@@ -90,7 +91,7 @@ export function locateNode(places: Places): {
     const runningConf = join(stateDir, "config", "running.conf");
     const durable = existsSync(stateDir) ? readDurable(stateDir).value : null;
     if (durable === null || !existsSync(runningConf)) throw error;
-    const { config } = parseConfiguration(readFileSync(runningConf, "utf8"), runningConf);
+    const { config } = parseConfiguration(decodeText(readFileSync(runningConf)), runningConf);
     return { nodeId: durable.node, clusterName: config.clusterName, stateDir, runDir };
   }
 }
@@ -192,7 +193,7 @@ function readDocument(
   const path = join(stateDir, "config", "running.conf");
   const candidates: Array<[Snapshot["configSource"], string | null, number | null]> = [
     ["config-distributor", distributor.value?.text ?? null, distributor.ageMs],
-    ["file", existsSync(path) ? readFileSync(path, "utf8") : null, fileAgeMs(path)],
+    ["file", existsSync(path) ? decodeText(readFileSync(path)) : null, fileAgeMs(path)],
   ];
   for (const [configSource, configText, configAgeMs] of candidates) {
     if (configText === null) continue;

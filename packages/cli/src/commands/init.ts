@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type ConfigRef, type NodeId, QuorateError } from "@quorate/contracts";
 import { initialState } from "@quorate/core-quorum";
+import { encodeText } from "@quorate/corosync-conf";
 import { writeFileDurablySync, writeStateFileSync } from "@quorate/runtime";
 import { digestOf, findNode, loadConfiguration, refuseDangerous } from "../configuration-file.ts";
 import { createClusterKeys } from "../keys/cluster-keys.ts";
@@ -20,7 +21,8 @@ export function initNode(options: InitOptions): string[] {
   refuseDangerous(config, options.config);
   findNode(config, String(options.nodeId));
   const stateDir = resolve(options.stateDir);
-  const runningConf = join(stateDir, "config", "running.conf");
+  const configDir = join(stateDir, "config");
+  const runningConf = join(configDir, "running.conf");
   const evaluatorFile = join(stateDir, "evaluator.json");
   const existing = [evaluatorFile, runningConf].filter((path) => existsSync(path));
   if (existing.length > 0 && !options.force) {
@@ -31,10 +33,13 @@ export function initNode(options: InitOptions): string[] {
     );
   }
   const made = createClusterKeys(resolve(options.keysDir), config);
-  mkdirSync(join(stateDir, "config"), { recursive: true, mode: 0o700 });
+  // With --force: the history of documents would else be newer than the first one.
+  rmSync(configDir, { recursive: true, force: true });
+  mkdirSync(configDir, { recursive: true, mode: 0o700 });
   const ref: ConfigRef = { term: 0, version: config.configVersion, digest: digestOf(text) };
   // The document first: state without a document would be a node that cannot start and cannot be made again.
-  writeFileDurablySync(runningConf, text, { mode: 0o600 });
+  writeFileDurablySync(runningConf, encodeText(text), { mode: 0o600 });
+  writeStateFileSync(join(configDir, "running.json"), ref);
   writeStateFileSync(evaluatorFile, initialState(config, ref, options.nodeId));
   return [
     ...made.map((name) => `made ${join(resolve(options.keysDir), name)}`),

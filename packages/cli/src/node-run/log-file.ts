@@ -50,8 +50,8 @@ export function lastWords(path: string): string {
   try {
     const entry = JSON.parse(line) as { message?: unknown; hint?: unknown };
     const words = typeof entry.message === "string" ? entry.message : "";
-    return typeof entry.hint === "string" ? `${words} ${entry.hint}` : words;
+    return (typeof entry.hint === "string" ? `${words} ${entry.hint}` : words).slice(0, 400);
   } catch {
-    return line.slice(0, 300);
+    return line.slice(0, 400);
   }
 }

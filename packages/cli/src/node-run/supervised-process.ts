@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   formatPidFile,
@@ -95,6 +95,7 @@ export class SupervisedProcess {
     await gone;
     clearTimeout(limit);
     clearInterval(poll);
+    rmSync(this.#pidFile, { force: true });
   }
 
   #signal(target: ProcessIdentity, signal: NodeJS.Signals): void {

@@ -66,7 +66,7 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
           events.publish("node", "process_adopted", { old: pid, new: pid, reason, facts: { process: name } });
         },
         ended(name, pid, how, restartInMs) {
-          ends.set(name, how);
+          ends.set(name, how.split(":", 1)[0] ?? how);
           logger.warn({ process: name, pid, restartInMs }, `${name} ended: ${how}`);
         },
       }),
