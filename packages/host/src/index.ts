@@ -24,7 +24,9 @@ export { createRealGate, type RealGateOptions } from "./gate/real-gate.ts";
 export { createFakeLinkMonitor } from "./link-monitor/fake-link-monitor.ts";
 export type { LinkEvent, LinkMonitor } from "./link-monitor/link-monitor.ts";
 export { createRealLinkMonitor } from "./link-monitor/real-link-monitor.ts";
+export { createFakeLockFile, FakeFiles } from "./lock-file/fake-lock-file.ts";
 export type { LockContent, LockFile, LockFileState } from "./lock-file/lock-file.ts";
+export { createRealLockFile } from "./lock-file/real-lock-file.ts";
 export type {
   ManagedService,
   Readiness,
@@ -36,5 +38,4 @@ export { createIpTool, type IpTool } from "./tools/ip-tool.ts";
 export { type HostContext, monotonicNowUs } from "./tools/host-context.ts";
 
 // Constructors to come, all taking a HostContext first:
-//   createRealLockFile(path) / createFakeLockFile(path)
 //   createUnitService({unit,…}) / createCommandService({command,…}) / createFakeService(); createReadinessProbe()

@@ -1,13 +1,25 @@
+import { z } from "zod";
+
 /** What we write into the service lock and the `relocated` marker. */
-export interface LockContent {
-  readonly term: number;
-  readonly node: number;
+export const LockContentSchema = z.object({ term: z.int().min(0), node: z.int().min(0) });
+export type LockContent = z.infer<typeof LockContentSchema>;
+
+/** How a file's text is read: ours, or somebody else's word. */
+export function parseLockText(text: string): LockFileState {
+  try {
+    const parsed = LockContentSchema.safeParse(JSON.parse(text));
+    return parsed.success ? { kind: "ours", content: parsed.data } : { kind: "foreign" };
+  } catch {
+    return { kind: "foreign" };
+  }
 }
 
 export type LockFileState =
   | { readonly kind: "absent" }
   /** There, but not in our form: somebody else (the managed service) wrote it. Counts as present. */
   | { readonly kind: "foreign" }
+  /** There, but made by a user who is neither root nor ours, as anybody can in /tmp: counts as absent. */
+  | { readonly kind: "untrusted" }
   /** Ours. Whether an older term still counts is for the reader to decide. */
   | { readonly kind: "ours"; readonly content: LockContent };
 
