@@ -49,6 +49,18 @@ sub openConnection {
   $open{ fileno $tcp } = [$tcp, $now, 0];
 }
 
+# stdout: ten times a second, by how many ms the worst probe since the last line was late.
+my ($worst, $nextLine) = (0, 0);
+$| = 1;
+
+sub noteLateness {
+  my ($now, $planned) = @_;
+  $worst = $now - $planned if $now - $planned > $worst;
+  return if $now < $nextLine;
+  printf "%.3f\n", $worst * 1000;
+  ($worst, $nextLine) = (0, $now + 0.1);
+}
+
 my $request = "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n";
 my $nextPing = clock_gettime(CLOCK_MONOTONIC);
 my $nextHttp = $nextPing;
@@ -56,11 +68,13 @@ my $nextHttp = $nextPing;
 while (1) {
   my $now = clock_gettime(CLOCK_MONOTONIC);
   if ($now >= $nextPing) {
+    noteLateness($now, $nextPing);
     sendPing();
     $nextPing += $intervalMs / 1000;
     $nextPing = $now if $nextPing < $now;    # late: do not catch up in a burst
   }
   if ($now >= $nextHttp) {
+    noteLateness($now, $nextHttp);
     openConnection($now);
     $nextHttp += $httpIntervalMs / 1000;
     $nextHttp = $now if $nextHttp < $now;

@@ -33,6 +33,10 @@ sub echoTo {
   return $mac . $ownMac . pack('n', 0x0800) . $ip . $icmp;
 }
 
+# stdout: ten times a second, by how many ms the worst probe since the last line was late.
+my ($worst, $nextLine) = (0, 0);
+$| = 1;
+
 my %ports;    # ifindex => [sockaddr_ll, echo frame]
 my $input = '';
 my $next = clock_gettime(CLOCK_MONOTONIC);
@@ -40,6 +44,11 @@ my $next = clock_gettime(CLOCK_MONOTONIC);
 while (1) {
   my $now = clock_gettime(CLOCK_MONOTONIC);
   if ($now >= $next) {
+    $worst = $now - $next if $now - $next > $worst;
+    if ($now >= $nextLine) {
+      printf "%.3f\n", $worst * 1000;
+      ($worst, $nextLine) = (0, $now + 0.1);
+    }
     for my $port (values %ports) {
       # A port that is down or gone refuses: there is nobody to ask.
       send($raw, $arp, 0, $port->[0]);

@@ -125,12 +125,9 @@ function tellAndWait(child: ChildProcess, failure: () => QuorateError): Promise<
  * host's namespace still winds up, its kernel would go on answering.
  */
 export function cutPower(switchPid: number, host: HostRecord): number {
-  const lines = host.ports.flatMap((port) => ["link", "set", port.name, "nomaster"]);
-  if (host.ports.length === 1) {
-    commandNow(inNamespaces(switchPid, "network", ["ip", ...lines]));
-  } else {
-    const script = host.ports.map((port) => `ip link set ${port.name} nomaster`).join("; ");
-    commandNow(inNamespaces(switchPid, "network", ["sh", "-c", script]));
+  // One message to the kernel per port: out of the bridge and down.
+  for (const port of host.ports) {
+    commandNow(inNamespaces(switchPid, "network", ["ip", "link", "set", port.name, "nomaster", "down"]));
   }
   for (const process of [host.init, host.holder]) {
     if (process !== null) signalProcess(process, "SIGKILL");

@@ -9,18 +9,21 @@ import { dirname, join } from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import { type CommandResult, inNamespaces, tryCommand } from "./command.ts";
 import { bootHost, clockOffsetS, cutPower, freezeHost, hostDir, namedProcess, thawHost } from "./host.ts";
-import { isAlive, processesWithEnvironment, signalProcess, waitUntil } from "./processes.ts";
+import { isAlive, nameProcess, processesWithEnvironment, signalProcess, waitUntil } from "./processes.ts";
 import {
   type HostRecord,
   type LabPlace,
   type LabRecord,
   type PortRecord,
   placeOf,
+  type Remains,
   type Rule,
   readRecord,
+  readRemains,
   withLock,
   writeRecord,
 } from "./record.ts";
+import { firstRecord, type LabPlan } from "./plan.ts";
 import { describeLab, type LabStatus } from "./status.ts";
 import {
   applyRules,
@@ -33,35 +36,6 @@ import {
   removeLinks,
   setCarrier,
 } from "./switch.ts";
-
-/** What a host runs. Paths are as seen in the host: /etc/quorate, /var/lib/quorate and /run/quorate are its own. */
-export type HostProgram = {
-  /** Written to /etc/quorate/cluster.conf before the first boot. */
-  configuration: string;
-  /** Command lines, run once in the host before its first start. */
-  prepare: string[][];
-  /** What PID 1 runs and, 100 ms after it ended, runs again. */
-  run: string[];
-};
-
-export type HostPlan = {
-  id: number;
-  /** First network's address; a second one gets a second device, ring1. */
-  addresses: string[];
-  program: HostProgram;
-};
-
-export type LabPlan = {
-  root: string;
-  /** Where the hosts' disks are. Removed by `down`. */
-  dataDir: string;
-  tokenMs: number;
-  vips: string[];
-  servicePort: number;
-  hosts: HostPlan[];
-  /** A folder that the first host's `prepare` fills in its /etc/quorate, and all others get a copy of. */
-  keysDir: string;
-};
 
 export class Lab {
   readonly place: LabPlace;
@@ -111,8 +85,29 @@ export class Lab {
   static async down(name: string, runRoot?: string): Promise<void> {
     requireRoot();
     const lab = new Lab(placeOf(name, runRoot));
-    await withLock(lab.place, () => lab.clear(readRecord(lab.place)));
+    await withLock(lab.place, () => lab.clear(readRemains(lab.place)));
     removeIfEmpty(dirname(lab.place.runDir));
+  }
+
+  /** From now on the lab belongs to this process: once it is dead, anybody may take the lab down. */
+  async own(): Promise<void> {
+    await this.change(async (record) => {
+      record.owner = nameProcess(process.pid);
+    });
+  }
+
+  /** Takes down a lab whose owner died without doing so. ALREADY_RUNNING when it is in use. */
+  static async clearAbandoned(name: string, runRoot?: string): Promise<void> {
+    const record = readRecord(placeOf(name, runRoot));
+    if (record === null) return;
+    if (record.owner === null || isAlive(record.owner)) {
+      throw new QuorateError(
+        "ALREADY_RUNNING",
+        `lab ${name} is up already`,
+        `Take it down (quorate-lab down --lab ${name}) or choose another name with --lab.`,
+      );
+    }
+    await Lab.down(name, runRoot);
   }
 
   record(): LabRecord {
@@ -372,11 +367,11 @@ export class Lab {
     }
   }
 
-  private async clear(record: LabRecord | null): Promise<void> {
+  private async clear(remains: Remains | null): Promise<void> {
     const known = [
-      ...(record?.hosts ?? []).flatMap((host) => [host.init, host.holder]),
-      record?.client ?? null,
-      record?.switch ?? null,
+      ...(remains?.hosts ?? []).flatMap((host) => [host.init, host.holder]),
+      remains?.client ?? null,
+      remains?.switch ?? null,
     ].filter((process) => process !== null);
     for (const process of known) signalProcess(process, "SIGKILL");
     // What the record does not name carries the lab's mark; repeat, as a dying parent may still have forked.
@@ -396,62 +391,12 @@ export class Lab {
         "Run `down` again.",
       );
     }
-    if (record !== null) {
-      rmSync(record.dataDir, { recursive: true, force: true });
-      removeIfEmpty(dirname(record.dataDir));
+    if (remains !== null) {
+      rmSync(remains.dataDir, { recursive: true, force: true });
+      removeIfEmpty(dirname(remains.dataDir));
     }
     rmSync(this.place.runDir, { recursive: true, force: true });
   }
-}
-
-function firstRecord(name: string, plan: LabPlan): LabRecord {
-  return {
-    format: 1,
-    name,
-    root: plan.root,
-    dataDir: plan.dataDir,
-    tokenMs: plan.tokenMs,
-    vips: plan.vips,
-    servicePort: plan.servicePort,
-    clientAddresses: [
-      "172.31.223.254/24",
-      ...(plan.vips.some((vip) => vip.includes(":")) ? ["fd51:223::fe/64"] : []),
-    ],
-    observerAddress: "172.31.223.253",
-    rings: Math.max(...plan.hosts.map((host) => host.addresses.length)),
-    keysDir: plan.keysDir,
-    switch: null,
-    client: null,
-    rules: [],
-    hosts: plan.hosts.map((host) => ({
-      id: host.id,
-      name: `node-${host.id}`,
-      boots: 0,
-      clockOffsetS: 0,
-      holder: null,
-      init: null,
-      frozen: false,
-      prepare: host.program.prepare,
-      prepared: false,
-      run: host.program.run,
-      ports: host.addresses.map((address, ring) => ({
-        name: ring === 0 ? `h${host.id}` : `h${host.id}r${ring}`,
-        device: ring === 0 ? "vmbr0" : `ring${ring}`,
-        ring,
-        mac: macOf(host.id, ring),
-        address,
-        prefixLength: 24,
-        link: "up" as const,
-        bridge: bridgeOf(ring),
-      })),
-    })),
-  };
-}
-
-/** A locally administered address that says whose it is; it stays over a reboot, as real hardware's does. */
-function macOf(id: number, ring: number): string {
-  const digits = id.toString(16).padStart(8, "0");
-  return ["02", ring.toString(16).padStart(2, "0"), ...(digits.match(/../g) ?? [])].join(":");
 }
 
 function portsOf(host: HostRecord, ring: number | null): PortRecord[] {

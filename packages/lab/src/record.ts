@@ -66,6 +66,10 @@ export const LabRecordSchema = z.object({
   observerAddress: z.string(),
   rings: z.int().min(1),
   keysDir: z.string(),
+  /** Who takes this lab down when it ends (`npm start`); null: somebody by hand. */
+  owner: ProcessNameSchema.nullable(),
+  /** The product's command line as run in a host. */
+  quorate: z.array(z.string()),
   switch: ProcessNameSchema.nullable(),
   client: ProcessNameSchema.nullable(),
   hosts: z.array(HostRecordSchema),
@@ -101,6 +105,25 @@ export function readRecord(place: LabPlace): LabRecord | null {
     return null;
   }
   return LabRecordSchema.parse(JSON.parse(text));
+}
+
+const RemainsSchema = z.object({
+  dataDir: z.string(),
+  switch: ProcessNameSchema.nullable().catch(null),
+  client: ProcessNameSchema.nullable().catch(null),
+  hosts: z
+    .array(z.object({ holder: ProcessNameSchema.nullable(), init: ProcessNameSchema.nullable() }))
+    .catch([]),
+});
+export type Remains = z.infer<typeof RemainsSchema>;
+
+/** What there is to clear, even from a damaged record or one that another version wrote. */
+export function readRemains(place: LabPlace): Remains | null {
+  try {
+    return RemainsSchema.parse(JSON.parse(readFileSync(recordPath(place), "utf8")));
+  } catch {
+    return null;
+  }
 }
 
 export function writeRecord(place: LabPlace, record: LabRecord): void {

@@ -3,9 +3,10 @@
  * held by a process and have no name, so they end with it: a lab can leave no namespace behind.
  */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { QuorateError } from "@quorate/contracts";
 import { z } from "zod";
-import { command, inNamespaces } from "./command.ts";
+import { command, inNamespaces, tryCommand } from "./command.ts";
 import { nameProcess, type ProcessName, readNamespace, waitUntil } from "./processes.ts";
 import type { HostRecord, LabRecord, PortRecord, Rule } from "./record.ts";
 
@@ -68,6 +69,14 @@ export async function buildSwitch(record: LabRecord, switchPid: number, clientPi
     `link set ${CLIENT_PORT} master ${bridgeOf(0)} up`,
   );
   await ipBatch(switchPid, lines);
+  // A client that had nobody to talk to asks again after 100 ms, not 1 s: its patience is not our gap.
+  await command(
+    inNamespaces(clientPid, "network", [
+      "sh",
+      "-c",
+      `echo 100 > /proc/sys/net/ipv4/neigh/${CLIENT_DEVICE}/retrans_time_ms`,
+    ]),
+  );
   await ipBatch(clientPid, [
     "link set lo up",
     `link set ${CLIENT_DEVICE} up`,
@@ -81,8 +90,17 @@ export function addressLine(address: string, device: string): string {
 }
 
 function bridgeLines(name: string): string[] {
-  // A plain switch: no spanning tree's delays, no multicast filtering that a querier would have to feed.
-  return [`link add ${name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`, `link set ${name} up`];
+  // A plain switch: no spanning tree's delays, no multicast filtering that a querier would have to feed. Its
+  // address is fixed, or it would change with the lowest of the ports'.
+  return [
+    `link add ${name} address ${bridgeMac(name)} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+    `link set ${name} up`,
+  ];
+}
+
+function bridgeMac(name: string): string {
+  const digest = createHash("sha256").update(name).digest("hex");
+  return ["06", ...(digest.slice(0, 10).match(/../g) ?? [])].join(":");
 }
 
 /** Lays the cables between a booting host and the switch; a cut or partitioned port stays as it was. */
@@ -120,10 +138,19 @@ export async function moveToBridge(
   await ipBatch(switchPid, lines);
 }
 
+/** Removes the links that are there. A dying host's namespace may take them away at the same time. */
 export async function removeLinks(switchPid: number, names: readonly string[]): Promise<void> {
-  const present = new Set((await readLinks(switchPid)).map((link) => link.ifname));
-  const lines = names.filter((name) => present.has(name)).map((name) => `link delete ${name}`);
-  if (lines.length > 0) await ipBatch(switchPid, lines);
+  const gone = await waitUntil(async () => {
+    const present = new Set((await readLinks(switchPid)).map((link) => link.ifname));
+    const left = names.filter((name) => present.has(name));
+    for (const name of left) {
+      await tryCommand(inNamespaces(switchPid, "network", ["ip", "link", "delete", name]));
+    }
+    return left.length === 0;
+  }, 10_000);
+  if (!gone) {
+    throw new QuorateError("TOOL_FAILED", `${names.join(", ")} cannot be removed`, "Take the lab down.");
+  }
 }
 
 const LinkSchema = z.object({ ifindex: z.int(), ifname: z.string(), address: z.string().optional() });

@@ -1,0 +1,43 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { QuorateError } from "@quorate/contracts";
+import { hostDir } from "./host.ts";
+import type { Lab } from "./lab.ts";
+
+/** Prints an error as `quorate` does and answers the exit code. */
+export function reportFailure(error: unknown): number {
+  if (error instanceof QuorateError) {
+    process.stderr.write(`quorate-lab: ${error.message}\n  ${error.hint}\n`);
+    return error.exitCode;
+  }
+  process.stderr.write(
+    `quorate-lab: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  return 1;
+}
+
+const TAIL_BYTES = 3000;
+
+/** The end of every host's log, for a failure whose lab is about to be taken down. */
+export function hostLogTails(lab: Lab): string {
+  const record = lab.record();
+  return record.hosts
+    .map((host) => `--- ${host.name}\n${tail(join(hostDir(record, host.id), "log", "host.log"))}`)
+    .join("\n");
+}
+
+function tail(path: string): string {
+  try {
+    const file = openSync(path, "r");
+    try {
+      const size = fstatSync(file).size;
+      const bytes = Buffer.alloc(Math.min(TAIL_BYTES, size));
+      readSync(file, bytes, 0, bytes.length, size - bytes.length);
+      return bytes.toString();
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return "(no log)";
+  }
+}

@@ -1,0 +1,54 @@
+/** The lab as text, for people who watch it. */
+import type { Lab } from "./lab.ts";
+import type { Observation, Observer } from "./observer.ts";
+
+/** Hosts, cables and who answers, one screen without escape codes. */
+export function labText(lab: Lab, observer: Observer | null): string {
+  const status = lab.status();
+  const last = observer?.last ?? null;
+  const fresh = last !== null && Date.now() - last.atMs < 1000 ? last.host : null;
+  const serving = observer?.lastHttp ?? null;
+  const lines = [
+    `Lab ${status.name}: token ${status.tokenMs} ms, cluster address ${status.vips.join(" and ")}`,
+  ];
+  lines.push("  host       address          power   link         processes");
+  for (const host of status.hosts) {
+    const port = host.ports[0];
+    const power = host.power === "off" ? "off" : host.frozen ? "frozen" : "on";
+    const names = Object.keys(host.services).join(" ");
+    const answers = fresh === host.id ? "  <- answers" : "";
+    const line = [
+      host.name.padEnd(10),
+      (port?.address ?? "").padEnd(16),
+      power.padEnd(7),
+      linkText(host.ports),
+    ];
+    lines.push(`  ${line.join(" ")} ${names}${answers}`);
+  }
+  if (observer !== null) {
+    const served = serving !== null && Date.now() - serving.atMs < 1000;
+    lines.push(
+      served ? `  The service answers from node-${serving.host}.` : "  The service does not answer.",
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function linkText(ports: readonly { link: string }[]): string {
+  return ports
+    .map((port) => port.link)
+    .join(",")
+    .padEnd(12);
+}
+
+/** One line of figures for the time since `observation` began. */
+export function observationText(observation: Observation): string {
+  const report = observation.report();
+  const { icmp, tcp, arp, http } = report.silence;
+  const ms = (value: number) => value.toFixed(0).padStart(5);
+  const holders = [...new Set(report.holders.map((holder) => `node-${holder.host}`))].join(" ");
+  return (
+    `silence ms: icmp ${ms(icmp.longestMs)} tcp ${ms(tcp.longestMs)} arp ${ms(arp.longestMs)} ` +
+    `service ${ms(http.longestMs)} | two holders ${report.dualMs} ms | late ${report.latenessMs.toFixed(1)} ms | ${holders}`
+  );
+}
