@@ -27,6 +27,12 @@ export { createRealLinkMonitor } from "./link-monitor/real-link-monitor.ts";
 export { createFakeLockFile, FakeFiles } from "./lock-file/fake-lock-file.ts";
 export type { LockContent, LockFile, LockFileState } from "./lock-file/lock-file.ts";
 export { createRealLockFile } from "./lock-file/real-lock-file.ts";
+export { type CommandServiceOptions, createCommandService } from "./managed-service/command-service.ts";
+export {
+  createFakeReadinessProbe,
+  createFakeService,
+  FakeServiceProcess,
+} from "./managed-service/fake-service.ts";
 export type {
   ManagedService,
   Readiness,
@@ -34,8 +40,7 @@ export type {
   ReadinessTarget,
   ServiceState,
 } from "./managed-service/managed-service.ts";
+export { createReadinessProbe } from "./managed-service/real-readiness-probe.ts";
+export { createUnitService, type UnitServiceOptions } from "./managed-service/unit-service.ts";
 export { createIpTool, type IpTool } from "./tools/ip-tool.ts";
 export { type HostContext, monotonicNowUs } from "./tools/host-context.ts";
-
-// Constructors to come, all taking a HostContext first:
-//   createUnitService({unit,…}) / createCommandService({command,…}) / createFakeService(); createReadinessProbe()

@@ -32,7 +32,8 @@ export interface ManagedService {
 export interface ReadinessProbe {
   /**
    * One try on each target, all at once, at most `timeoutUs`: a TCP connection, then an HTTP GET. Whoever answers HTTP
-   * must answer below 500; whoever accepts and doesn't speak HTTP is ready.
+   * must answer below 500; any other answer, hanging up included, is ready too. Silence is not: a frozen service's
+   * connections are still accepted, by the kernel.
    */
   check(targets: readonly ReadinessTarget[], timeoutUs: number): Promise<Readiness>;
 }
