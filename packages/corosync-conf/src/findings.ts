@@ -3,13 +3,14 @@ import type { Diagnostic, Place, Severity } from "./diagnostic.ts";
 import { sortedByPlace } from "./diagnostic.ts";
 
 /** Of each severity. More nobody reads; a file with so many has one cause. */
-const FINDINGS_MAX = 200;
+export const FINDINGS_MAX = 200;
 
 /** Collects what is found while a file's meaning is read, so that all of it is reported at once. */
 export class Findings {
   readonly #fileName: string;
   readonly #diagnostics: Diagnostic[] = [];
   readonly #notHonoured: NotHonoured[] = [];
+  readonly #counts = new Map<Severity, number>();
   #hasErrors = false;
 
   constructor(fileName: string) {
@@ -53,7 +54,9 @@ export class Findings {
   }
 
   #add(severity: Severity, place: Place, what: string, remedy: string): void {
-    if (this.#diagnostics.filter((other) => other.severity === severity).length >= FINDINGS_MAX) return;
+    const count = this.#counts.get(severity) ?? 0;
+    if (count >= FINDINGS_MAX) return;
+    this.#counts.set(severity, count + 1);
     this.#diagnostics.push({
       severity,
       file: this.#fileName,

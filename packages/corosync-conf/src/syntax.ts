@@ -6,7 +6,7 @@ import { findControl, indexWithin, isWritableName, skipBlanks, trimBlanks } from
 const BYTE_ORDER_MARK = "\uFEFF";
 const TEXT_LENGTH_MAX = 1024 * 1024;
 const DEPTH_MAX = 16;
-const ERRORS_MAX = 50;
+const FINDINGS_MAX = 50;
 /** corosync reads into 512 bytes, of which the line's end and a NUL take two. */
 const COROSYNC_LINE_BYTES_MAX = 510;
 
@@ -72,7 +72,7 @@ class Parser {
       );
     }
     this.#open.push({ name: "", entries: [], start: 0, insideStart: start, line: 1, column: 1 });
-    for (let number = 1; start < this.#text.length && this.#errors.length < ERRORS_MAX; number += 1) {
+    for (let number = 1; start < this.#text.length && this.#errors.length < FINDINGS_MAX; number += 1) {
       const newline = this.#text.indexOf("\n", start);
       const end = newline === -1 ? this.#text.length : newline + 1;
       let contentEnd = newline === -1 ? end : newline;
@@ -85,7 +85,7 @@ class Parser {
 
   #result(): ParseResult {
     for (const section of this.#open.slice(1)) {
-      if (this.#errors.length >= ERRORS_MAX) break;
+      if (this.#errors.length >= FINDINGS_MAX) break;
       this.#error(
         section.line,
         section.column,
@@ -341,6 +341,7 @@ class Parser {
   }
 
   #warn(line: number, column: number, what: string, remedy: string): void {
+    if (this.#warnings.length >= FINDINGS_MAX) return;
     this.#warnings.push({ severity: "warning", file: this.#fileName, line, column, what, remedy });
   }
 }

@@ -1,5 +1,6 @@
 import type { ConfKeyValue, ConfSection } from "./document.ts";
 import type { Findings } from "./findings.ts";
+import { FINDINGS_MAX } from "./findings.ts";
 import { CONFIG_REFERENCE, REFERENCE_SECTIONS, referenceFor, referenceForSection } from "./reference.ts";
 
 /**
@@ -7,24 +8,54 @@ import { CONFIG_REFERENCE, REFERENCE_SECTIONS, referenceFor, referenceForSection
  * them stay in the file.
  */
 export function reportWithoutEffect(root: ConfSection, findings: Findings): void {
-  walk(root, "", findings);
+  const walker = new Walker(findings);
+  walker.walk(root, "");
 }
 
-function walk(section: ConfSection, path: string, findings: Findings): void {
-  for (const entry of section.entries) {
-    if (entry.kind === "key") reportKey(entry, path, findings);
-    else reportSection(entry, path, findings);
+/** Stops after as many findings as are kept: looking for the nearest word of a million keys would take minutes. */
+class Walker {
+  readonly #findings: Findings;
+  #reported = 0;
+
+  constructor(findings: Findings) {
+    this.#findings = findings;
+  }
+
+  walk(section: ConfSection, path: string): void {
+    for (const entry of section.entries) {
+      if (this.#reported >= FINDINGS_MAX) return;
+      if (entry.kind === "key") this.#reported += reportKey(entry, path, this.#findings) ? 1 : 0;
+      else this.#section(entry, path === "" ? entry.name : `${path}.${entry.name}`, path);
+    }
+  }
+
+  #section(section: ConfSection, path: string, parentPath: string): void {
+    const row = referenceForSection(path);
+    if (row?.use === "honoured") {
+      this.walk(section, path);
+      return;
+    }
+    this.#reported += 1;
+    if (row === undefined) reportUnknownSection(section, path, parentPath, this.#findings);
+    else if (row.use === "ignored") {
+      this.#findings.note(section, `the section "${path}" is kept and has no effect`, lowered(row.meaning));
+    }
   }
 }
 
-function reportKey(entry: ConfKeyValue, path: string, findings: Findings): void {
+/** Whether there was something to say. */
+function reportKey(entry: ConfKeyValue, path: string, findings: Findings): boolean {
   const row = referenceFor(path, entry.key);
   if (row !== undefined) {
-    if (row.use === "ignored" && !isSilent(entry, path)) {
-      findings.note(entry, `"${entry.key}" is kept and has no effect`, lowered(row.meaning));
-    }
-    return;
+    if (row.use !== "ignored" || isSilent(entry, path)) return false;
+    findings.note(entry, `"${entry.key}" is kept and has no effect`, lowered(row.meaning));
+    return true;
   }
+  reportUnknownKey(entry, path, findings);
+  return true;
+}
+
+function reportUnknownKey(entry: ConfKeyValue, path: string, findings: Findings): void {
   if (path === "nodelist.node" && /^ring[0-9]+_addr$/.test(entry.key)) {
     findings.warning(entry, `the key "${entry.key}" has no effect`, "rings are numbered 0 to 7");
     return;
@@ -33,18 +64,20 @@ function reportKey(entry: ConfKeyValue, path: string, findings: Findings): void 
     other.family === undefined ? [other.key, ...(other.also ?? [])] : [],
   );
   const near = nearest(entry.key, known);
+  const elsewhere = CONFIG_REFERENCE.find(
+    (other) => other.use === "honoured" && other.key === entry.key && other.section !== path,
+  );
   if (near !== undefined) {
     findings.warning(entry, `the key "${entry.key}" is unknown and has no effect`, `did you mean "${near}"?`);
-    return;
+  } else if (elsewhere === undefined) {
+    findings.note(entry, `the key "${entry.key}" is unknown`, "it is kept and has no effect");
+  } else {
+    findings.warning(
+      entry,
+      `the key "${entry.key}" has no effect here`,
+      `it belongs in the section ${elsewhere.section}`,
+    );
   }
-  const elsewhere = CONFIG_REFERENCE.find((other) => other.use === "honoured" && other.key === entry.key);
-  if (elsewhere !== undefined && elsewhere.section !== path) {
-    const where =
-      elsewhere.section === "" ? "outside of all sections" : `in the section ${elsewhere.section}`;
-    findings.warning(entry, `the key "${entry.key}" has no effect here`, `it belongs ${where}`);
-    return;
-  }
-  findings.note(entry, `the key "${entry.key}" is unknown`, "it is kept and has no effect");
 }
 
 /** corosync needs it, and everybody has it: no word about it. */
@@ -53,16 +86,12 @@ function isSilent(entry: ConfKeyValue, path: string): boolean {
   return path === "quorum" && entry.key === "provider" && entry.value === "corosync_votequorum";
 }
 
-function reportSection(section: ConfSection, parentPath: string, findings: Findings): void {
-  const path = parentPath === "" ? section.name : `${parentPath}.${section.name}`;
-  const row = referenceForSection(path);
-  if (row !== undefined) {
-    if (row.use === "honoured") walk(section, path, findings);
-    if (row.use === "ignored") {
-      findings.note(section, `the section "${path}" is kept and has no effect`, lowered(row.meaning));
-    }
-    return;
-  }
+function reportUnknownSection(
+  section: ConfSection,
+  path: string,
+  parentPath: string,
+  findings: Findings,
+): void {
   const siblings = REFERENCE_SECTIONS.map((other) => other.section).filter(
     (other) => other !== "" && parentOf(other) === parentPath,
   );

@@ -138,10 +138,11 @@ test("a large file takes no long time", () => {
     " ".repeat(1_000_000),
     "a: b # c\n".repeat(100_000),
     "x\n".repeat(500_000),
+    "totem {\ntokenx: 1\n}\n".repeat(50_000),
   ]) {
     const start = performance.now();
     readClusterConfig(text, "f");
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(performance.now() - start).toBeLessThan(3000);
   }
 });
 
@@ -162,7 +163,7 @@ test("corosync finds no broken syntax in what we accept", () => {
         });
         expect(`${stdout}${stderr}`).not.toContain("parser error");
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   } finally {
     rmSync(folder, { recursive: true });
