@@ -81,7 +81,7 @@ export const checks: readonly Check[] = [
     name: "unit",
     judges: "tests that need no lab, in parallel",
     needsRoot: false,
-    timeoutMs: 6 * minuteMs,
+    timeoutMs: 7 * minuteMs,
   },
   {
     kind: "tests",
