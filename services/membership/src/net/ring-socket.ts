@@ -66,8 +66,10 @@ export class RingSocket {
 
   async #bind(socket: Socket, address: string): Promise<Socket> {
     this.#sockets.push(socket);
+    // Before bind: with our own lookup it may be listening when bind returns.
+    const listening = once(socket, "listening");
     socket.bind({ port: this.binding.port, address, exclusive: true });
-    await once(socket, "listening");
+    await listening;
     socket.on("message", (datagram) => {
       const receivedAtUs = monotonicUs();
       if (!this.#closed) this.#events.onDatagram(datagram, receivedAtUs);
