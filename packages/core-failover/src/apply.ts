@@ -228,7 +228,13 @@ function applyDone(turn: Turn, flight: Flight, verdict: Verdict): void {
     }
     case "start-service": {
       const { service } = state;
-      Object.assign(service, { seen: "running", startedAtUs: nowUs, ready: false, lastReadyAtUs: null });
+      Object.assign(service, {
+        seen: "running",
+        startedAtUs: nowUs,
+        ready: false,
+        lastReadyAtUs: null,
+        sweptUp: false,
+      });
       service.checkedAtUs = null;
       service.inspectedAtUs = nowUs;
       const again = service.streak > 0;
@@ -240,7 +246,8 @@ function applyDone(turn: Turn, flight: Flight, verdict: Verdict): void {
     }
     case "stop-service": {
       const { service } = state;
-      Object.assign(service, { seen: "stopped", startedAtUs: null, ready: false, inspectedAtUs: nowUs });
+      Object.assign(service, { seen: "stopped", startedAtUs: null, ready: false, sweptUp: true });
+      service.inspectedAtUs = nowUs;
       const reason =
         verdict.kind === "release"
           ? verdict.reason
@@ -331,7 +338,7 @@ function applyCarrierSeen(turn: Turn, flight: Flight, outcome: StepOutcome & { k
   if (was === "missing") state.gate.loadedFor = "(device came back)";
   for (const address of Object.values(state.addresses)) {
     if (address.ip.device !== device) continue;
-    address.stale = true;
+    if (was !== "unknown") address.stale = true;
     if (outcome.carrier === "up" && address.announce === null) address.announce = { fromUs: nowUs, next: 0 };
   }
 }
@@ -358,7 +365,8 @@ function applyServiceSeen(turn: Turn, outcome: StepOutcome & { kind: "service-se
   const { service } = turn.state;
   service.inspectedAtUs = turn.nowUs;
   service.seen = outcome.state;
-  if (outcome.state !== "running") {
+  if (outcome.state === "running") service.sweptUp = false;
+  else {
     service.ready = false;
     if (outcome.message !== "") service.message = outcome.message;
   }

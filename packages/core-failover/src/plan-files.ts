@@ -1,6 +1,15 @@
 import type { Verdict } from "./grant.ts";
 import { isOpenFor } from "./plan-gate.ts";
-import { clearTrouble, type FailoverState, lookDue, order, type Turn, note, troubleOf } from "./state.ts";
+import {
+  clearTrouble,
+  type FailoverState,
+  lookDue,
+  order,
+  sortedAddresses,
+  type Turn,
+  note,
+  troubleOf,
+} from "./state.ts";
 import type { FileName, FileState } from "./step.ts";
 
 /** Whether the address does its work here: only then does what follows it in the order begin. */
@@ -10,7 +19,12 @@ export function isInFront(state: FailoverState, nowUs: number): boolean {
 }
 
 export function isServiceGone(state: FailoverState): boolean {
-  return state.config.service === null || state.service.seen === "stopped" || state.service.seen === "failed";
+  const { seen, sweptUp } = state.service;
+  return state.config.service === null || seen === "stopped" || (seen === "failed" && sweptUp);
+}
+
+function areAddressesGone(state: FailoverState): boolean {
+  return sortedAddresses(state).every(({ seen }) => seen === "absent");
 }
 
 export function planFiles(turn: Turn, verdict: Verdict): void {
@@ -23,7 +37,8 @@ export function planFiles(turn: Turn, verdict: Verdict): void {
     case "pending":
       return;
     case "release":
-      if (!verdict.armed || !isServiceGone(turn.state)) return;
+      // Last of all, as they came first: while they lie here, something of the mastership may be left.
+      if (!verdict.armed || !isServiceGone(turn.state) || !areAddressesGone(turn.state)) return;
       planRemoval(turn, "marker");
       planRemoval(turn, "lock");
       return;

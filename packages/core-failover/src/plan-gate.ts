@@ -23,7 +23,8 @@ export function gateNow(state: FailoverState, nowUs: number): "unknown" | "shut"
   const known = lapsed ? "shut" : state.gate.open;
   // An opening under way may have been committed already.
   const flight = state.flights["gate"];
-  if (known === "shut" && flight?.step.kind === "renew-gate" && !flight.overtaken) return "unknown";
+  const settled = flight?.overtaken === true && state.flights["gate-shut"] === undefined;
+  if (known === "shut" && flight?.step.kind === "renew-gate" && !settled) return "unknown";
   return known;
 }
 

@@ -7,7 +7,21 @@ import {
 import type { Verdict } from "./grant.ts";
 import { isInFront, isMoveSettled } from "./plan-files.ts";
 import { isGateOutOfTheWay } from "./plan-gate.ts";
-import { clearTrouble, type FailoverState, lookDue, order, note, type Turn, tell, wakeAt } from "./state.ts";
+import {
+  clearTrouble,
+  type FailoverState,
+  type ServiceFacts,
+  lookDue,
+  order,
+  note,
+  type Turn,
+  tell,
+  wakeAt,
+} from "./state.ts";
+
+function isLeft(service: ServiceFacts): boolean {
+  return service.seen === "running" || (service.seen === "failed" && !service.sweptUp);
+}
 
 export function planService(turn: Turn, verdict: Verdict): void {
   const { state } = turn;
@@ -32,7 +46,8 @@ export function planService(turn: Turn, verdict: Verdict): void {
       service.ready = false;
       service.lastReadyAtUs = null;
       clearTrouble(state, "service", "start-service");
-      if (verdict.armed && service.seen === "running" && isGateOutOfTheWay(state, turn.nowUs)) {
+      // One that failed may have left processes behind.
+      if (verdict.armed && isLeft(service) && isGateOutOfTheWay(state, turn.nowUs)) {
         order(turn, "service", { kind: "stop-service", graceUs: config.service.stopTimeoutUs });
       }
   }

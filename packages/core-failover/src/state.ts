@@ -61,6 +61,8 @@ export interface ServiceFacts {
   /** It cannot serve here (see SERVICE_FAILURES_LIMIT). */
   unable: boolean;
   restartAtUs: number;
+  /** Nothing of it can be left: it was stopped and not started since. */
+  sweptUp: boolean;
   message: string;
 }
 
@@ -169,6 +171,7 @@ export function createFailoverState(
       streak: 0,
       unable: false,
       restartAtUs: nowUs,
+      sweptUp: false,
       message: "",
     },
     watching: "",

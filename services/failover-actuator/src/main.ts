@@ -1,1 +1,4 @@
-export {};
+import { runService } from "@quorate/runtime";
+import { runFailoverActuator } from "./app.ts";
+
+await runService("failover-actuator", runFailoverActuator);

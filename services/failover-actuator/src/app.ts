@@ -1,0 +1,149 @@
+import { createHash } from "node:crypto";
+import { type ClusterConfig, type ConfigMessage, QuorateError } from "@quorate/contracts";
+import { readClusterConfig, refusalError } from "@quorate/corosync-conf";
+import type { FailoverEvent } from "@quorate/core-failover";
+import {
+  BoottimeJumpDetector,
+  Bus,
+  EventPublisher,
+  type HealthAnswer,
+  type Lifecycle,
+  type Logger,
+  Metrics,
+  monotonicUs,
+  readRunningConf,
+  type ServiceContext,
+  startHealthServer,
+} from "@quorate/runtime";
+import { Actuator } from "./actuator.ts";
+import { ClosedFile } from "./closed-file.ts";
+import type { Drivers } from "./drivers.ts";
+import { eventMeter, exportMetrics } from "./metrics.ts";
+import { createRealDrivers } from "./real-drivers.ts";
+
+/** Wires the failover core to the bus, to the kernel and to the run directory. */
+export async function runFailoverActuator(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
+  const drivers = createRealDrivers(context);
+  await startFailoverActuator(context, lifecycle, drivers);
+}
+
+/** The same on given drivers. */
+export async function startFailoverActuator(
+  context: ServiceContext,
+  lifecycle: Lifecycle,
+  drivers: Drivers,
+): Promise<Actuator> {
+  const { nodeId, logger } = context;
+  const text = readRunningConf(context);
+  const config = parse(text, context.runningConfFile);
+  const metrics = new Metrics("failover-actuator", nodeId);
+  const bus = new Bus({
+    credentials: context.credentials,
+    clusterName: config.clusterName,
+    nodeId,
+    name: "failover-actuator",
+    logger,
+    metrics,
+  });
+  lifecycle.onStop("bus", () => bus.close());
+  const events = new EventPublisher({ bus, service: "failover-actuator", runDir: context.runDir, logger });
+  const meter = eventMeter(metrics);
+  const boottime = new BoottimeJumpDetector();
+  const closedFile = new ClosedFile(context.runDir);
+  const actuator = new Actuator({
+    nodeId,
+    config,
+    drivers,
+    logger,
+    nowUs: monotonicUs,
+    kernelPauseUs: () => boottime.check(),
+    closed: closedFile.read(logger),
+    persistClosed: (closed) => closedFile.write(closed),
+    publishReport: (report) => void bus.publishLocal("report", report),
+    publishEvent(event) {
+      meter(event);
+      publishEvent(events, event);
+    },
+  });
+  lifecycle.onStop("actuator", () => actuator.stop());
+  exportMetrics(metrics, actuator.loop, drivers.gate);
+
+  bus.subscribeLocal("grant", (grant) => actuator.loop.input({ kind: "grant", grant }));
+  subscribeToConfig(bus, actuator, { digest: digestOf(text), logger, fileName: context.runningConfFile });
+  bus.onConnection((connected) => {
+    if (connected) actuator.loop.repeatReport();
+  });
+  bus.serve("failover-actuator", "status", () => {
+    const { report } = actuator.loop;
+    if (report !== null) return { report };
+    throw new QuorateError("REQUEST_TIMEOUT", "Nothing has been looked at yet.", "Ask again in a moment.");
+  });
+  actuator.start();
+  const health = await startHealthServer({
+    service: "failover-actuator",
+    port: context.healthPort,
+    metrics,
+    readiness: () => readiness(bus, actuator),
+  });
+  lifecycle.onStop("health", () => health.close());
+  return actuator;
+}
+
+/** A kernel that cannot be acted upon is unreadiness; having no role, no carrier or no quorum is not. */
+function readiness(bus: Bus, actuator: Actuator): HealthAnswer {
+  const { report } = actuator.loop;
+  if (!bus.connected) return { ok: false, message: "the local bus is away" };
+  if (report === null) return { ok: false, message: "nothing has been looked at yet" };
+  const facts = {
+    gate: report.gate,
+    address: report.address,
+    service: report.service,
+    able: report.able.code,
+  };
+  const cannot = ["NOT_ROOT", "TOOL_MISSING", "TOOL_FAILED", "STARTING"].includes(report.able.code);
+  return { ok: !cannot, message: report.able.message, facts };
+}
+
+function subscribeToConfig(
+  bus: Bus,
+  actuator: Actuator,
+  running: { digest: string; logger: Logger; fileName: string },
+): void {
+  let digest = running.digest;
+  // One after the other: a service that is being replaced takes its time.
+  let last: Promise<void> = Promise.resolve();
+  bus.subscribeLocal("config", (message: ConfigMessage) => {
+    if (message.ref.digest === digest) return;
+    const read = readClusterConfig(message.text, running.fileName);
+    if (digestOf(message.text) !== message.ref.digest || !read.ok) {
+      running.logger.error(
+        { version: message.ref.version },
+        "a document does not match its digest or cannot be read; the running one stays",
+      );
+      return;
+    }
+    digest = message.ref.digest;
+    last = last.then(() => actuator.configure(read.config));
+  });
+}
+
+function publishEvent(events: EventPublisher, event: FailoverEvent): void {
+  // Name, old and new belong together by the type of the event; that is lost in a union.
+  const { name, old, new: now, reason } = event;
+  events.publish("failover", name as "problem_found", {
+    old: old as null,
+    new: now as string,
+    reason,
+    facts: {},
+  });
+}
+
+function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function parse(text: string, file: string): ClusterConfig {
+  const read = readClusterConfig(text, file);
+  if (!read.ok) throw refusalError(read);
+  return read.config;
+}

@@ -1,0 +1,43 @@
+import { type ClusterConfig, type ManagedServiceConfig } from "@quorate/contracts";
+import type {
+  Address,
+  Announcer,
+  Carrier,
+  Gate,
+  LinkMonitor,
+  LockFile,
+  ManagedService,
+  ReadinessProbe,
+} from "@quorate/host";
+
+/** What follows from the configuration and may change with it while we run. */
+export interface Places {
+  lock: LockFile;
+  marker: LockFile;
+  /** Null: nothing is managed here. */
+  service: ManagedService | null;
+}
+
+/** The outside, as far as this service acts on it. */
+export interface Drivers {
+  gate: Gate;
+  address: Address;
+  carrier: Carrier;
+  announcer: Announcer;
+  linkMonitor: LinkMonitor;
+  readiness: ReadinessProbe;
+  placesOf(config: ClusterConfig): Places;
+}
+
+/** Whether the managed service or the files' paths differ: then other drivers are needed. */
+export function samePlaces(left: ClusterConfig, right: ClusterConfig): boolean {
+  return (
+    left.lockFile === right.lockFile &&
+    left.relocatedMarker === right.relocatedMarker &&
+    sameService(left.managedService, right.managedService)
+  );
+}
+
+export function sameService(left: ManagedServiceConfig, right: ManagedServiceConfig): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}
