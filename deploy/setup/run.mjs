@@ -1,5 +1,6 @@
 // `npm start`, `npm test`, `npm run bench:…`: the set-up first, then the command, with the arguments that follow.
 // stdout belongs to the command alone, so that its last line is the last line.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { root, setup } from "./setup.mjs";
 import { explainStop, SetupStop } from "./steps/report.mjs";
@@ -23,6 +24,9 @@ async function main() {
       `usage: node deploy/setup/run.mjs <${names}> [args]`,
       64,
     );
+  }
+  if (!existsSync(join(root, command.file))) {
+    throw new SetupStop(`${command.file} is not in this checkout.`, "Is the checkout complete? `git status` tells.");
   }
   await setup();
   if (command.needsRoot && process.getuid?.() !== 0) {
