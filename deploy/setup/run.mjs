@@ -26,7 +26,10 @@ async function main() {
     );
   }
   if (!existsSync(join(root, command.file))) {
-    throw new SetupStop(`${command.file} is not in this checkout.`, "Is the checkout complete? `git status` tells.");
+    throw new SetupStop(
+      `${command.file} is not in this checkout.`,
+      "Is the checkout complete? `git status` tells.",
+    );
   }
   await setup();
   if (command.needsRoot && process.getuid?.() !== 0) {
