@@ -119,6 +119,8 @@ cluster {
     timeout: 5
   }
   routes = [
+    # Not dialled (it is this server): peers dialled by address are checked against this name.
+    "nats-route://localhost:${config.routePort}"
 ${routes.join("\n")}
   ]
 }
