@@ -129,9 +129,8 @@ export function cutPower(switchPid: number, host: HostRecord): number {
   for (const port of host.ports) {
     commandNow(inNamespaces(switchPid, "network", ["ip", "link", "set", port.name, "nomaster", "down"]));
   }
-  for (const process of [host.init, host.holder]) {
-    if (process !== null) signalProcess(process, "SIGKILL");
-  }
+  // The holder follows its child and reaps it.
+  if (host.init !== null) signalProcess(host.init, "SIGKILL");
   return Date.now();
 }
 

@@ -368,12 +368,16 @@ export class Lab {
   }
 
   private async clear(remains: Remains | null): Promise<void> {
+    const hosts = remains?.hosts ?? [];
     const known = [
-      ...(remains?.hosts ?? []).flatMap((host) => [host.init, host.holder]),
+      ...hosts.flatMap((host) => [host.init, host.holder]),
       remains?.client ?? null,
       remains?.switch ?? null,
     ].filter((process) => process !== null);
-    for (const process of known) signalProcess(process, "SIGKILL");
+    const holders = hosts.map((host) => host.holder).filter((holder) => holder !== null);
+    for (const process of known) if (!holders.includes(process)) signalProcess(process, "SIGKILL");
+    // A holder ends with its PID 1 and reaps it; killed itself, it would leave that to the machine.
+    await waitUntil(() => !holders.some(isAlive), 2000, 5);
     // What the record does not name carries the lab's mark; repeat, as a dying parent may still have forked.
     const empty = await waitUntil(
       () => {

@@ -123,7 +123,7 @@ export class Observer {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    await this.#refreshing.catch(() => {});
+    await this.#refreshing;
     const ends = this.#children.map(
       (child) =>
         new Promise<void>((resolve) => {
@@ -224,25 +224,28 @@ export class Observer {
 
   /** Reads the switch's ports anew; one reading at a time, the last one after the last change. */
   #refresh(lab: Lab): void {
-    this.#refreshing = this.#refreshing.then(async () => {
-      if (this.#stopping) return;
-      const ports = new Map(lab.record().hosts.map((host) => [host.ports[0]?.name ?? "", host]));
-      const found = new Map<number, number>();
-      const commands: string[] = [];
-      for (const link of await readLinks(this.#switchPid)) {
-        const host = ports.get(link.ifname);
-        if (host === undefined) continue;
-        found.set(link.ifindex, host.id);
-        if (!this.#askedPorts.has(link.ifindex)) commands.push(`add ${link.ifindex} ${host.ports[0]?.mac}`);
-      }
-      for (const index of this.#askedPorts) if (!found.has(index)) commands.push(`remove ${index}`);
-      this.#askedPorts = new Set(found.keys());
-      this.#hosts = found;
-      if (commands.length > 0) this.#portsInput?.stdin?.write(`${commands.join("\n")}\n`);
-    });
-    this.#refreshing.catch((error: unknown) => {
-      this.#failure ??= `the switch's ports cannot be read: ${String(error)}`;
-    });
+    this.#refreshing = this.#refreshing
+      .then(() => this.#readPorts(lab))
+      .catch((error: unknown) => {
+        this.#failure ??= `the switch's ports cannot be read: ${String(error)}`;
+      });
+  }
+
+  async #readPorts(lab: Lab): Promise<void> {
+    if (this.#stopping) return;
+    const ports = new Map(lab.record().hosts.map((host) => [host.ports[0]?.name ?? "", host]));
+    const found = new Map<number, number>();
+    const commands: string[] = [];
+    for (const link of await readLinks(this.#switchPid)) {
+      const host = ports.get(link.ifname);
+      if (host === undefined) continue;
+      found.set(link.ifindex, host.id);
+      if (!this.#askedPorts.has(link.ifindex)) commands.push(`add ${link.ifindex} ${host.ports[0]?.mac}`);
+    }
+    for (const index of this.#askedPorts) if (!found.has(index)) commands.push(`remove ${index}`);
+    this.#askedPorts = new Set(found.keys());
+    this.#hosts = found;
+    if (commands.length > 0) this.#portsInput?.stdin?.write(`${commands.join("\n")}\n`);
   }
 
   #take(frame: Frame): void {

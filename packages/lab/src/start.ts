@@ -61,7 +61,7 @@ async function drill(lab: Lab, options: StartOptions): Promise<number> {
 
 async function live(lab: Lab): Promise<number> {
   const observer = await Observer.start(lab);
-  const isTerminal = process.stdout.isTTY === true;
+  const isTerminal = process.stdout.isTTY;
   try {
     while (!stop.signal.aborted) {
       const text = `${labText(lab, observer)}\n${await quorateStatus(lab, observer)}`;
