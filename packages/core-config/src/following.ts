@@ -139,13 +139,13 @@ function objectionToFetched(
   const verdict = draft.tools.read(text, `node ${fetching.from}, version ${ref.version}`);
   if (!verdict.ok) return { reason: { ...verdict.reason, facts }, forUs: REFUSED_FOR_US };
   const { config } = verdict;
-  if (config.configVersion !== ref.version) {
-    const message = `The document says config_version ${config.configVersion}, its stamp version ${ref.version}.`;
-    return { reason: { code: "VERSION_MISMATCH", message, facts }, forUs: REFUSED_FOR_US };
-  }
   if (config.clusterName !== draft.state.config.clusterName) {
     const message = `The document is of cluster ${config.clusterName}, this node of ${draft.state.config.clusterName}.`;
     return { reason: { code: "FOREIGN_CLUSTER", message, facts }, forUs: REFUSED_FOR_US };
+  }
+  if (config.configVersion !== ref.version) {
+    const message = `The document says config_version ${config.configVersion}, its stamp version ${ref.version}.`;
+    return { reason: { code: "VERSION_MISMATCH", message, facts }, forUs: REFUSED_FOR_US };
   }
   const dangerous = config.notHonoured.find((entry) => entry.dangerous);
   if (dangerous !== undefined) {

@@ -49,10 +49,16 @@ function proposeDocument(draft: Draft, document: StoredDocument): void {
   startPersist(draft, document);
 }
 
-/** Sticky mastership: a master that won while another ranked higher takes the highest priority itself. */
-function stick(draft: Draft, quorum: QuorumMessage): void {
+/**
+ * Sticky mastership: a master that won while another ranked higher takes the highest priority itself.
+ * False: there was nothing to do.
+ */
+function stick(draft: Draft, quorum: QuorumMessage): boolean {
   const { stored, self } = draft.state;
-  const settled = () => change(draft, { stored: { ...stored, stickinessDue: false } });
+  const settled = () => {
+    change(draft, { stored: { ...stored, stickinessDue: false } });
+    return false;
+  };
   const swapped = draft.tools.swapPrioWithHighest(stored.text, self);
   if (swapped.ok && swapped.text === stored.text) return settled();
   const version = stored.ref.version + 1;
@@ -79,6 +85,7 @@ function stick(draft: Draft, quorum: QuorumMessage): void {
       facts: { ...refFacts(ref), node: self, prioBefore: before, prioAfter: after },
     },
   });
+  return true;
 }
 
 /**
@@ -171,7 +178,7 @@ export function lead(draft: Draft, quorum: QuorumMessage): void {
   if (!sameRef(committed, stored.ref)) return;
   // Until both quorums have had their time, nothing follows a change of nodes or votes.
   if (quorum.joint) return;
-  if (stored.stickinessDue) return stick(draft, quorum);
+  if (stored.stickinessDue && stick(draft, quorum)) return;
   if (readmit(draft, quorum)) return;
   const [proposal] = draft.state.proposals;
   if (proposal !== undefined) takeProposal(draft, quorum, proposal);

@@ -1,0 +1,265 @@
+import type { QuorumMessage } from "@quorate/contracts";
+import { describe, expect, it } from "vitest";
+import {
+  createRegister,
+  type RegisterEffect,
+  type RegisterInput,
+  type RegisterState,
+  registerProblems,
+  stepRegister,
+} from "../src/index.ts";
+import {
+  configFrom,
+  documentText,
+  modelTools,
+  quorumMessage,
+  refOf,
+  storedDocument,
+} from "./model-document.ts";
+
+const nodes = [
+  { id: 1, prio: 100 },
+  { id: 2, prio: 99 },
+  { id: 3, prio: 98 },
+];
+const first = documentText(1, nodes);
+
+type Timeless<Input> = Input extends RegisterInput ? Omit<Input, "nowUs"> : never;
+
+/** A register of one node, fed by hand. */
+class Hand {
+  state: RegisterState;
+  nowUs = 1_000_000;
+
+  constructor(self: number, text = first, term = 0, from: number | null = null) {
+    this.state = createRegister(self, storedDocument(term, text, { from }), configFrom(text));
+  }
+
+  give(input: Timeless<RegisterInput>): readonly RegisterEffect[] {
+    const { state, effects } = stepRegister(this.state, { ...input, nowUs: this.nowUs }, modelTools);
+    this.state = state;
+    return effects.filter((effect) => effect.kind !== "announce" && effect.kind !== "event");
+  }
+
+  quorum(part: Partial<QuorumMessage>): readonly RegisterEffect[] {
+    this.nowUs += 1000;
+    const message = quorumMessage({
+      stored: this.state.stored.ref,
+      node: this.state.self,
+      stampUs: this.nowUs,
+      ...part,
+    });
+    return this.give({ kind: "quorum", message });
+  }
+
+  /** The disk does what is asked. */
+  persist(effects: readonly RegisterEffect[]): readonly RegisterEffect[] {
+    const [effect] = effects;
+    if (effect?.kind !== "persist") throw new Error(`no persist but ${effect?.kind}`);
+    return this.give({ kind: "persisted", ref: effect.document.ref });
+  }
+
+  committed(part: Partial<QuorumMessage>): readonly RegisterEffect[] {
+    return this.quorum({ committed: this.state.stored.ref, ...part });
+  }
+
+  propose(id: number, text: string): readonly RegisterEffect[] {
+    const reason = { code: "operator", message: "test" };
+    return this.give({ kind: "propose", id, base: this.state.stored.ref, text, reason, forwarded: false });
+  }
+}
+
+const leading = { role: "master", leader: 1, term: 1 } as const;
+
+function master(): Hand {
+  const hand = new Hand(1);
+  hand.persist(hand.quorum(leading));
+  hand.committed(leading);
+  return hand;
+}
+
+describe("a master", () => {
+  it("stamps first, proposes nothing until that is committed, then one change at a time", () => {
+    const hand = new Hand(1);
+    const stamp = hand.quorum(leading);
+    expect(stamp).toMatchObject([
+      { kind: "persist", document: { ref: { term: 1, version: 1 }, from: 1, text: first } },
+    ]);
+    expect(hand.propose(1, documentText(1, nodes, "a"))).toEqual([]);
+    expect(hand.persist(stamp)).toEqual([]);
+    expect(hand.propose(2, documentText(1, nodes, "b"))).toEqual([]);
+    const taken = hand.committed(leading);
+    expect(taken).toMatchObject([{ kind: "persist", document: { ref: { version: 2 } } }]);
+    hand.persist(taken);
+    // The second was made against a document that is not the newest any more.
+    expect(hand.committed(leading)).toMatchObject([
+      { kind: "answer", id: 1, result: { ok: true, ref: { version: 2 } } },
+      { kind: "answer", id: 2, result: { ok: false, code: "CONFIG_STALE" } },
+    ]);
+  });
+
+  it("believes no commit of an older term", () => {
+    const hand = new Hand(1, first, 0);
+    hand.persist(hand.quorum({ ...leading, committed: hand.state.stored.ref }));
+    expect(hand.quorum({ ...leading, committed: refOf(0, first) })).toEqual([]);
+    expect(hand.propose(1, documentText(1, nodes, "a"))).toEqual([]);
+  });
+
+  it("changes nothing while a change of votes is joint", () => {
+    const hand = master();
+    hand.committed({ ...leading, joint: true });
+    expect(hand.propose(1, documentText(1, nodes, "a"))).toEqual([]);
+    expect(hand.committed(leading)).toMatchObject([{ kind: "persist" }]);
+  });
+
+  it("is asked for re-admission: the next number and nothing else, then with growing pauses", () => {
+    const hand = master();
+    const made = hand.committed({ ...leading, readmit: [3] });
+    expect(made).toMatchObject([
+      { kind: "persist", document: { text: documentText(2, nodes), ref: { version: 2 } } },
+    ]);
+    hand.persist(made);
+    expect(hand.committed({ ...leading, readmit: [3] })).toEqual([]);
+    hand.nowUs += 5_000_000;
+    const again = hand.committed({ ...leading, readmit: [3] });
+    expect(again).toMatchObject([{ kind: "persist", document: { ref: { version: 3 } } }]);
+    hand.persist(again);
+    hand.nowUs += 5_000_000;
+    expect(hand.committed({ ...leading, readmit: [3] })).toEqual([]);
+  });
+
+  it("answers that the outcome is unknown when no quorum confirms in time, and keeps its place", () => {
+    const hand = master();
+    hand.persist(hand.propose(1, documentText(1, nodes, "a")));
+    hand.nowUs += 5_000_000;
+    const stampedAgain = { ...leading, committed: refOf(1, first) };
+    expect(hand.quorum(stampedAgain)).toMatchObject([
+      { kind: "answer", id: 1, result: { code: "REQUEST_TIMEOUT" } },
+    ]);
+    expect(hand.propose(2, documentText(2, nodes, "b"))).toEqual([]);
+  });
+
+  it("puts nothing else in the place of what may lie on the disk", () => {
+    const hand = master();
+    const [effect] = hand.propose(1, documentText(1, nodes, "a"));
+    if (effect?.kind !== "persist") throw new Error("no persist");
+    const reason = { code: "DISK_FULL", message: "full" };
+    const { ref } = effect.document;
+    expect(hand.give({ kind: "persist-failed", ref, surelyAbsent: false, reason })).toEqual([]);
+    expect(registerProblems(hand.state, hand.nowUs)).toEqual([reason]);
+    hand.nowUs += 1_000_000;
+    expect(hand.committed(leading)).toEqual([{ kind: "persist", document: effect.document }]);
+    expect(hand.give({ kind: "persist-failed", ref, surelyAbsent: true, reason })).toEqual([]);
+    hand.nowUs += 1_000_000;
+    hand.persist(hand.committed(leading));
+    expect(registerProblems(hand.state, hand.nowUs)).toEqual([]);
+  });
+
+  it("that lost its role answers what waits", () => {
+    const hand = new Hand(1);
+    hand.persist(hand.quorum(leading));
+    hand.propose(1, documentText(1, nodes, "a"));
+    expect(hand.quorum({ role: "slave", leader: 2, term: 2 })).toMatchObject([
+      { kind: "answer", id: 1, result: { ok: false, code: "NOT_MASTER" } },
+    ]);
+  });
+
+  it("is not undone by its own lifted term: an operator's later prio stays", () => {
+    const hand = master();
+    const raised = documentText(1, [nodes[0] ?? { id: 1, prio: 1 }, { id: 2, prio: 500 }], "raised");
+    hand.state = createRegister(1, storedDocument(1, raised, { from: 1 }), configFrom(raised));
+    hand.quorum(leading);
+    hand.persist(hand.quorum({ ...leading, term: 2 }));
+    expect(hand.committed({ ...leading, term: 2 })).toEqual([]);
+    // Won again after another led: this time it sticks.
+    hand.quorum({ role: "slave", leader: 2, term: 3 });
+    hand.persist(hand.quorum({ ...leading, term: 4 }));
+    expect(hand.committed({ ...leading, term: 4 })).toMatchObject([
+      { kind: "persist", document: { reason: { code: "MASTERSHIP_STICKS" } } },
+    ]);
+  });
+});
+
+describe("a follower", () => {
+  const following = { role: "slave", leader: 2, term: 3 } as const;
+
+  it("takes a new stamp on what it has without asking, and asks for what it lacks", () => {
+    const hand = new Hand(1);
+    const same = { ...refOf(3, first) };
+    expect(hand.quorum({ ...following, committed: same })).toMatchObject([
+      { kind: "persist", document: { ref: same, from: 2, text: first } },
+    ]);
+    const other = new Hand(1);
+    const newer = refOf(3, documentText(2, nodes));
+    expect(other.quorum({ ...following, committed: newer })).toMatchObject([
+      { kind: "fetch", from: 2, term: 3, ref: newer },
+    ]);
+  });
+
+  it("goes for nothing of an older term, and drops an answer that comes under another leader", () => {
+    const hand = new Hand(1);
+    expect(hand.quorum({ ...following, committed: refOf(2, documentText(5, nodes)) })).toEqual([]);
+    const text = documentText(2, nodes);
+    const [asked] = hand.quorum({ ...following, committed: refOf(3, text) });
+    if (asked?.kind !== "fetch") throw new Error("no fetch");
+    hand.quorum({ role: "slave", leader: 3, term: 4 });
+    const reason = { code: "x", message: "x" };
+    expect(hand.give({ kind: "fetched", attempt: asked.attempt, ref: refOf(3, text), text, reason })).toEqual(
+      [],
+    );
+    expect(hand.state.stored.ref.version).toBe(1);
+  });
+
+  it("refuses a second content of what it has: the register is forked", () => {
+    const hand = new Hand(1, first, 3, 2);
+    hand.quorum({ ...following, committed: { ...refOf(3, first), digest: "f".repeat(64) } });
+    expect(registerProblems(hand.state, hand.nowUs)).toMatchObject([{ code: "CONFIG_FORKED" }]);
+  });
+
+  it("whose disk went back in time behind its promise is repaired before it does anything, even as master", () => {
+    const hand = new Hand(1);
+    const text = documentText(4, nodes, "promised");
+    const promised = refOf(2, text);
+    const asMaster = { role: "master", leader: 1, term: 3, stored: promised } as const;
+    expect(hand.quorum(asMaster)).toEqual([]);
+    expect(registerProblems(hand.state, hand.nowUs)).toMatchObject([{ code: "REGISTER_BEHIND" }]);
+    const peer = {
+      node: 3,
+      state: "joined" as const,
+      sinceUs: 0,
+      lastHeardUs: null,
+      bootId: null,
+      incarnation: null,
+      config: promised,
+      links: [],
+      reason: { code: "x", message: "x" },
+    };
+    const message = {
+      stampUs: 0,
+      node: 1,
+      bootId: "0123456789abcdef",
+      incarnation: 1,
+      patience: 1,
+      peers: [peer],
+    };
+    const [asked] = hand.give({ kind: "peers", message });
+    if (asked?.kind !== "fetch") throw new Error("no fetch");
+    expect(asked.from).toBe(3);
+    const reason = { code: "x", message: "x" };
+    hand.persist(hand.give({ kind: "fetched", attempt: asked.attempt, ref: promised, text, reason }));
+    expect(hand.state.persisting).toMatchObject({ ref: { term: 3, version: 4 }, from: 1 });
+  });
+
+  it("does nothing on the word of a silent evaluator", () => {
+    const hand = new Hand(1);
+    const message = quorumMessage({
+      ...following,
+      stored: refOf(0, first),
+      committed: refOf(3, first),
+      stampUs: 0,
+    });
+    hand.nowUs = 10_000_000;
+    expect(hand.give({ kind: "quorum", message })).toEqual([]);
+    expect(registerProblems(hand.state, hand.nowUs)).toMatchObject([{ code: "EVALUATOR_SILENT" }]);
+  });
+});
