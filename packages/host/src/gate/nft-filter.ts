@@ -17,8 +17,8 @@ import {
   type TableFamily,
 } from "./nft-ruleset.ts";
 
-/** Listing and loading may wait behind other users of nftables; nobody's lease hangs on them. */
-const SLOW_TIMEOUT_MS = 2_000;
+/** Loading may wait behind other users of nftables; it has a process of its own and holds nobody up. */
+const LOAD_TIMEOUT_MS = 2_000;
 
 /** nftables through one `nft -i` that is kept open. */
 export class NftFilter implements KernelFilter {
@@ -49,23 +49,27 @@ export class NftFilter implements KernelFilter {
   async load(vips: readonly GateVip[]): Promise<void> {
     checkVips(vips);
     this.#vips = [...vips];
-    const replaced: TableFamily[] = [];
     const lines: string[] = [];
+    let adopted = true;
     for (const table of TABLES) {
       const listing = await this.#list(table);
       if (listing === undefined || listing.skeleton !== (this.#written.get(table) ?? expectedTable(table))) {
-        replaced.push(table);
-      } else {
-        lines.push(...renderHeldChange(table, listing.held, vips));
-        // Not ours: we never open without an end.
-        if (listing.open.some(endless)) lines.push(`flush set ${table} quorate lease`);
+        adopted = false;
+        break;
       }
+      lines.push(...renderHeldChange(table, listing.held, vips));
+      // Not ours: we never open without an end.
+      if (listing.open.some(endless)) lines.push(`flush set ${table} quorate lease`);
     }
-    const script = renderTables(replaced, vips) + lines.map((line) => `${line}\n`).join("");
-    if (script.trim() !== "") await this.#run(script);
-    for (const table of replaced) {
-      const listing = await this.#list(table);
-      if (listing !== undefined) this.#written.set(table, listing.skeleton);
+    if (!adopted) {
+      // All of them, so that an address is never open in one table and shut in another.
+      await this.#run(renderTables(TABLES, vips));
+      for (const table of TABLES) {
+        const listing = await this.#list(table);
+        if (listing !== undefined) this.#written.set(table, listing.skeleton);
+      }
+    } else if (lines.length > 0) {
+      await this.#run(lines.map((line) => `${line}\n`).join(""));
     }
     await this.#loadEgress();
   }
@@ -94,7 +98,7 @@ export class NftFilter implements KernelFilter {
     const differences: string[] = [];
     const remaining = new Map<string, number>();
     let holdsRawFrames = true;
-    for (const table of TABLES) {
+    for (const table of this.#tablesInUse()) {
       const listing = await this.#list(table);
       if (listing === undefined) {
         differences.push(`table ${table} quorate is missing`);
@@ -136,12 +140,15 @@ export class NftFilter implements KernelFilter {
     return this.#session.close();
   }
 
-  /** Only sets that can hold something of ours: an IPv4 cluster pays nothing for IPv6. */
-  #flushLeases(): string[] {
-    const tables = TABLES.filter((table) =>
-      this.#vips.some((vip) => leaseTables(vip.family).includes(table)),
+  /** Only tables that hold something: an IPv4 cluster pays nothing for IPv6. The permits' table always. */
+  #tablesInUse(): readonly TableFamily[] {
+    return TABLES.filter(
+      (table) => table === "arp" || this.#vips.some((vip) => leaseTables(vip.family).includes(table)),
     );
-    return tables.map((table) => `flush set ${table} quorate lease`);
+  }
+
+  #flushLeases(): string[] {
+    return this.#tablesInUse().map((table) => `flush set ${table} quorate lease`);
   }
 
   async #transact(line: string): Promise<FilterAnswer> {
@@ -155,11 +162,11 @@ export class NftFilter implements KernelFilter {
 
   /** A script of many lines in a process of its own: one transaction, as nft makes of a file. */
   async #run(script: string): Promise<void> {
-    await runToolOrThrow(this.#context, ["nft", "-f", "-"], { input: script, timeoutMs: SLOW_TIMEOUT_MS });
+    await runToolOrThrow(this.#context, ["nft", "-f", "-"], { input: script, timeoutMs: LOAD_TIMEOUT_MS });
   }
 
   async #list(table: TableFamily): Promise<TableListing | undefined> {
-    const answer = await this.#session.execute(`list table ${table} quorate`, SLOW_TIMEOUT_MS);
+    const answer = await this.#session.execute(`list table ${table} quorate`, this.#answerTimeoutMs);
     if (answer.kind === "lost") throw toolFailed("nft", answer.message);
     if (answer.text.includes("No such file or directory")) return undefined;
     if (answer.text.includes("Error:")) throw toolFailed("nft", answer.text);
