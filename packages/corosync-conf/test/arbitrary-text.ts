@@ -18,16 +18,16 @@ type Line =
 
 const blanks = fc.string({ unit: fc.constantFrom(" ", "\t"), maxLength: 4 });
 const name = fc
-  .string({ unit: fc.constantFrom(..."abcxyzABC019._-/"), minLength: 1, maxLength: 8 })
+  .string({ unit: fc.constantFrom(...Array.from("abcxyzABC019._-/")), minLength: 1, maxLength: 8 })
   .map((text) => `key${text}`);
 const word = fc.string({
-  unit: fc.constantFrom(..."abc019:#}=\"'.\u044f\u{1f5a7}/"),
+  unit: fc.constantFrom(...Array.from("abc019:#}=\"'.\u044f\u{1f5a7}/")),
   minLength: 1,
   maxLength: 6,
 });
 const value = fc.array(word, { maxLength: 3 }).map((words) => words.join(" "));
 const comment = fc
-  .string({ unit: fc.constantFrom(..."ab {}:#\t\u044f\r"), maxLength: 12 })
+  .string({ unit: fc.constantFrom(...Array.from("ab {}:#\t\u044f\r")), maxLength: 12 })
   .map((text) => `# ${text}x`);
 
 const trivia = fc.record({

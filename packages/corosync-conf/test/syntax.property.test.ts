@@ -124,6 +124,9 @@ test("any bytes survive as text", () => {
     }),
     { numRuns: 1000 },
   );
+  expect(decodeText(new Uint8Array([0xff, ...new TextEncoder().encode("\u044f\u0800\u20ac\u{1f5a7}")]))).toBe(
+    "\udcff\u044f\u0800\u20ac\u{1f5a7}",
+  );
   const escaped = new TextEncoder().encode("\u{1f5a7}\ufeff\u044f");
   for (let cut = 0; cut <= escaped.length; cut += 1) {
     const bytes = new Uint8Array([...escaped.subarray(0, cut), 0xff, ...escaped.subarray(cut)]);
@@ -140,9 +143,11 @@ test("a large file takes no long time", () => {
     "x\n".repeat(500_000),
     "totem {\ntokenx: 1\n}\n".repeat(50_000),
   ]) {
-    const start = performance.now();
+    // Time on the processor, not on the wall: other tests run at the same time.
+    const before = process.threadCpuUsage();
     readClusterConfig(text, "f");
-    expect(performance.now() - start).toBeLessThan(3000);
+    const { user } = process.threadCpuUsage(before);
+    expect(user).toBeLessThan(5_000_000);
   }
 });
 
