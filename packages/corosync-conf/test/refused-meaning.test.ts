@@ -284,5 +284,9 @@ const OWN: readonly Case[] = [
   },
 ];
 
-describe("refused nodes and votes", () => testCases(NODES));
-describe("refused in our own sections", () => testCases(OWN));
+describe("refused nodes and votes", () => {
+  testCases(NODES);
+});
+describe("refused in our own sections", () => {
+  testCases(OWN);
+});

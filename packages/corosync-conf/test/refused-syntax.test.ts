@@ -194,8 +194,12 @@ const TOTEM: readonly Case[] = [
   },
 ];
 
-describe("refused syntax", () => testCases(SYNTAX));
-describe("refused in totem", () => testCases(TOTEM));
+describe("refused syntax", () => {
+  testCases(SYNTAX);
+});
+describe("refused in totem", () => {
+  testCases(TOTEM);
+});
 
 test("the error for a shell carries every line, and tells syntax from meaning", () => {
   const syntax = readClusterConfig("a\nb\n", "f");
