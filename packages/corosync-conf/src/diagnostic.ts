@@ -1,5 +1,8 @@
-/** `error` refuses the file; `warning` wants a look; `note` says what we do with something that is kept. */
-export type Severity = "error" | "warning" | "note";
+/**
+ * `error` refuses the file; `dangerous` lets it be read, but a node must not start with it; `warning` wants a
+ * look; `note` says what we do with something that is kept.
+ */
+export type Severity = "error" | "dangerous" | "warning" | "note";
 
 /** One finding, at a place. Lines and columns count from 1; a tab is one column. */
 export interface Diagnostic {
@@ -11,7 +14,7 @@ export interface Diagnostic {
   readonly remedy: string;
 }
 
-/** `file:line:column: what; what to do`. Warnings and notes say so before the `what`. */
+/** `file:line:column: what; what to do`. Whatever isn't an error says so before the `what`. */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const { severity, file, line, column, what, remedy } = diagnostic;
   const label = severity === "error" ? "" : `${severity}: `;

@@ -34,17 +34,14 @@ export class Findings {
     this.#add("note", place, what, remedy);
   }
 
+  /** Also among the diagnostics, so that nobody who prints those keeps silent about it. */
   notHonoured(place: Place, key: string, dangerous: boolean, message: string, hint: string): void {
     const { line, column } = place;
     this.#notHonoured.push({ key, line, column, dangerous, message, hint });
+    this.#add(dangerous ? "dangerous" : "warning", place, message, hint);
   }
 
-  /** Errors alone. */
-  errors(): Diagnostic[] {
-    return sortedByPlace(this.#diagnostics.filter((diagnostic) => diagnostic.severity === "error"));
-  }
-
-  /** Errors, warnings and notes, in reading order. */
+  /** Everything, in reading order. */
   all(): Diagnostic[] {
     return sortedByPlace(this.#diagnostics);
   }

@@ -10,7 +10,7 @@ export { readClusterConfig, refusalError } from "./meaning.ts";
 export { CONFIG_REFERENCE, REFERENCE_SECTIONS } from "./reference.ts";
 export type { KeyUse, ReferenceKey, ReferenceSection } from "./reference-types.ts";
 export type { RenderedCheck } from "./render-check.ts";
-export { dangerousEntries, formatNotHonoured, renderCheck } from "./render-check.ts";
+export { dangerousEntries, renderCheck } from "./render-check.ts";
 export type { ShownValue } from "./render-show.ts";
 export { renderShow, shownValues } from "./render-show.ts";
 export { parseDocument, printDocument } from "./syntax.ts";

@@ -1,4 +1,4 @@
-import type { ClusterConfig, NotHonoured } from "@quorate/contracts";
+import type { ClusterConfig } from "@quorate/contracts";
 import { QuorateError } from "@quorate/contracts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { formatDiagnostic, sortedByPlace } from "./diagnostic.ts";
@@ -23,7 +23,7 @@ export interface ReadConfig {
   readonly ok: true;
   readonly config: ClusterConfig;
   readonly document: ConfDocument;
-  /** Warnings and notes. */
+  /** Warnings and notes; each of `config.notHonoured` is among them. */
   readonly warnings: readonly Diagnostic[];
 }
 
@@ -31,10 +31,8 @@ export interface RefusedConfig {
   readonly ok: false;
   /** Meaning is looked at only when the syntax is right. */
   readonly stage: "syntax" | "meaning";
-  /** The errors; for `meaning` the warnings and notes as well, in reading order. */
+  /** The errors; for `meaning` everything else as well, in reading order. */
   readonly diagnostics: readonly Diagnostic[];
-  /** As in `ClusterConfig`; empty for `syntax`. */
-  readonly notHonoured: readonly NotHonoured[];
 }
 
 export type ReadResult = ReadConfig | RefusedConfig;
@@ -45,13 +43,13 @@ export type ReadResult = ReadConfig | RefusedConfig;
  */
 export function readClusterConfig(text: string, fileName: string, options: ReadOptions = {}): ReadResult {
   const parsed = parseDocument(text, fileName);
-  if (!parsed.ok) return { ok: false, stage: "syntax", diagnostics: parsed.diagnostics, notHonoured: [] };
+  if (!parsed.ok) return { ok: false, stage: "syntax", diagnostics: parsed.diagnostics };
   const { document } = parsed;
   const findings = new Findings(fileName);
   const config = readMeaning(document.root, options, findings);
   const diagnostics = sortedByPlace([...parsed.warnings, ...findings.all()]);
   if (findings.hasErrors) {
-    return { ok: false, stage: "meaning", diagnostics, notHonoured: findings.allNotHonoured() };
+    return { ok: false, stage: "meaning", diagnostics };
   }
   return { ok: true, config, document, warnings: diagnostics };
 }

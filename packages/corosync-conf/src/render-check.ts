@@ -1,7 +1,6 @@
 import type { ClusterConfig, ExitCode, NotHonoured } from "@quorate/contracts";
 import { EXIT_CODES } from "@quorate/contracts";
-import type { Place } from "./diagnostic.ts";
-import { formatDiagnostic, sortedByPlace } from "./diagnostic.ts";
+import { formatDiagnostic } from "./diagnostic.ts";
 import type { ReadResult } from "./meaning.ts";
 
 export interface RenderedCheck {
@@ -15,20 +14,15 @@ export function dangerousEntries(config: ClusterConfig): readonly NotHonoured[] 
   return config.notHonoured.filter((entry) => entry.dangerous);
 }
 
-/** `file:line:column: dangerous: …; what to do` (or `warning:`), for `check` and `status`. */
-export function formatNotHonoured(entry: NotHonoured, fileName: string): string {
-  const label = entry.dangerous ? "dangerous" : "warning";
-  return `${fileName}:${entry.line}:${entry.column}: ${label}: ${entry.message}; ${entry.hint}`;
-}
-
 /**
  * The answer of `quorate config check FILE`: every finding in reading order, then one line that says whether a
  * node would start with it. Exit code 0, or 78 when it would not.
  */
 export function renderCheck(fileName: string, result: ReadResult): RenderedCheck {
-  const lines = reportLines(fileName, result);
+  const diagnostics = result.ok ? result.warnings : result.diagnostics;
+  const lines = diagnostics.map(formatDiagnostic);
   if (!result.ok) {
-    const errorCount = result.diagnostics.filter(({ severity }) => severity === "error").length;
+    const errorCount = diagnostics.filter(({ severity }) => severity === "error").length;
     lines.push(`${fileName}: refused: ${counted(errorCount, "error")}`);
     return { text: joined(lines), exitCode: EXIT_CODES.configuration };
   }
@@ -41,21 +35,6 @@ export function renderCheck(fileName: string, result: ReadResult): RenderedCheck
   }
   lines.push(`${fileName}: good: ${summary(config)}`);
   return { text: joined(lines), exitCode: EXIT_CODES.ok };
-}
-
-/** Diagnostics and what isn't honoured, in reading order. */
-function reportLines(fileName: string, result: ReadResult): string[] {
-  const diagnostics = result.ok ? result.warnings : result.diagnostics;
-  const notHonoured = result.ok ? result.config.notHonoured : result.notHonoured;
-  const found = [
-    ...diagnostics.map((entry) => ({ ...placeOf(entry), text: formatDiagnostic(entry) })),
-    ...notHonoured.map((entry) => ({ ...placeOf(entry), text: formatNotHonoured(entry, fileName) })),
-  ];
-  return sortedByPlace(found).map(({ text }) => text);
-}
-
-function placeOf({ line, column }: Place): Place {
-  return { line, column };
 }
 
 function summary(config: ClusterConfig): string {
