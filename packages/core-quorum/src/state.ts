@@ -180,6 +180,9 @@ export function startQuorum(
       bootId: world.bootId,
       // A reboot ends every mastership: its gates went with the kernel.
       overTerm: newBoot && ownTerm ? durable.term : durable.overTerm,
+      // A lost count must not start below what the actuator has seen; it never rose by one in a millisecond.
+      generation:
+        durable.amnesic && durable.generation === 0 ? Math.floor(world.nowUs / 1000) : durable.generation,
     },
     bootId: world.bootId,
     startedAtUs: world.nowUs,

@@ -129,7 +129,7 @@ export class TestCluster {
       ...input,
       nowUs: this.nowUs,
       drainedUs: this.nowUs,
-    } as QuorumInput);
+    });
     member.core = result.state;
     member.wakeAtUs = result.wakeAtUs;
     for (const reason of result.reasons) this.reasons.push({ node: id, atUs: this.nowUs, reason });

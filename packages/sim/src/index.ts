@@ -1,1 +1,2 @@
-export { makeConfig, QuorumWorld, type Violation, type WorldOptions } from "./quorum-world.ts";
+export type { Violation } from "./checker.ts";
+export { QuorumWorld, type WorldOptions } from "./quorum-world.ts";

@@ -3,71 +3,40 @@
  * crash and stop anywhere, hosts that reboot, gates that the kernel shuts by itself. The checker looks at
  * the gates and at what was said, never at what a core believes. protocol.md names the invariants.
  */
-import type {
-  Ballot,
-  ClusterConfig,
-  ConfigRef,
-  EvaluatorState,
-  GrantMessage,
-  NodeId,
-  QuorumMessage,
+import {
+  type Ballot,
+  type ClusterConfig,
+  type ConfigRef,
+  type GrantMessage,
+  type NodeId,
+  type QuorumMessage,
 } from "@quorate/contracts";
-import { compareConfigRefs } from "@quorate/contracts";
 import {
   initialState,
   type QuorumEffect,
   type QuorumInput,
-  type QuorumState,
   startQuorum,
   stepQuorum,
   timingOf,
 } from "@quorate/core-quorum";
+import { Checker, type Violation } from "./checker.ts";
+import { digestOf, makeConfig } from "./documents.ts";
+import { nextDocument } from "./distributor-model.ts";
 import { EventQueue } from "./event-queue.ts";
+import { crash, FAULT_MIX, FAULTS, type Faultable, heal } from "./faults.ts";
+import { bootIdOf, type Host, type InputKind, newHost } from "./host.ts";
 import { Random } from "./random.ts";
-
-type InputKind = QuorumInput extends infer Input
-  ? Input extends { nowUs: number }
-    ? Omit<Input, "nowUs" | "drainedUs">
-    : never
-  : never;
 
 type Event =
   | { kind: "deliver"; node: NodeId; input: InputKind; boot: number }
   | { kind: "wake"; node: NodeId; life: number; atLocalUs: number }
   | { kind: "effects"; node: NodeId; life: number; effects: QuorumEffect[] }
   | { kind: "grant"; node: NodeId; grant: GrantMessage; boot: number }
-  | { kind: "observe"; node: NodeId; boot: number }
+  | { kind: "observe"; node: NodeId }
   | { kind: "datagram"; to: NodeId; ballot: Ballot }
   | { kind: "start"; node: NodeId; boot: number }
   | { kind: "fault" }
   | { kind: "heal" };
-
-type Host = {
-  id: NodeId;
-  boot: number;
-  up: boolean;
-  /** local = real * rate + offset */
-  rate: number;
-  offsetUs: number;
-  durable: EvaluatorState;
-  process: QuorumState | null;
-  /** Counts the process's lives, so that what an earlier one scheduled is void. */
-  life: number;
-  pausedUntilUs: number;
-  inbox: InputKind[];
-  lastWakeUs: number;
-  gate: { endLocalUs: number; term: number };
-  closed: { term: number; generation: number };
-  lastGrant: GrantMessage | null;
-  shutConfirmed: { term: number; generation: number } | null;
-  nodeGateEndLocalUs: number;
-  heardUs: Map<NodeId, number>;
-  heardBy: Map<NodeId, number>;
-  joinedSinceUs: Map<NodeId, number | null>;
-  able: boolean;
-  document: ConfigRef;
-  quorum: QuorumMessage | null;
-};
 
 export type WorldOptions = {
   seed: number;
@@ -81,30 +50,33 @@ export type WorldOptions = {
   faultEveryUs: number;
 };
 
-export type Violation = { invariant: string; atUs: number; message: string };
+const TRACE_LIMIT = 20_000;
 
-export class QuorumWorld {
-  readonly violations: Violation[] = [];
+export class QuorumWorld implements Faultable {
   readonly trace: string[] = [];
   readonly faults = new Map<string, number>();
-  elections = 0;
-  private readonly random: Random;
+  readonly random: Random;
+  readonly hosts = new Map<NodeId, Host>();
+  readonly cuts = new Set<string>();
+  readonly tokenUs: number;
+  lossRate = 0.01;
+  nowUs = 0;
   private readonly queue = new EventQueue<Event>();
-  private readonly hosts = new Map<NodeId, Host>();
-  private readonly cuts = new Set<string>();
-  private readonly masters = new Map<number, NodeId>();
-  private readonly views = new Map<string, string>();
   private readonly documents = new Map<string, ClusterConfig>();
-  private readonly contents = new Map<string, string>();
-  private committed: ConfigRef | null = null;
-  private lossRate = 0.01;
-  private nowUs = 0;
+  private readonly checker: Checker;
   private faulty = true;
   private readonly options: WorldOptions;
 
   constructor(options: WorldOptions) {
     this.options = options;
+    this.tokenUs = options.tokenMs * 1000;
     this.random = new Random(options.seed);
+    this.checker = new Checker({
+      tokenMs: options.tokenMs,
+      hosts: () => [...this.hosts.values()],
+      localUs: (host) => this.localUs(host),
+      nowUs: () => this.nowUs,
+    });
     const ids = Array.from({ length: options.nodes }, (_, index) => index + 1);
     const config = makeConfig(
       options.tokenMs,
@@ -114,36 +86,40 @@ export class QuorumWorld {
     const ref: ConfigRef = { term: 0, version: 1, digest: digestOf(1, config) };
     this.documents.set(ref.digest, config);
     for (const id of ids) {
-      this.hosts.set(id, {
-        id,
-        boot: 1,
-        up: true,
-        // Any two rates differ by at most rho = 1 %.
+      // Any two rates differ by at most rho = 1 %.
+      const clock = {
         rate: 1 + (this.random.next() - 0.5) / 100,
         offsetUs: this.random.between(0, 10 ** 12),
-        durable: initialState(config, ref, id),
-        process: null,
-        life: 0,
-        pausedUntilUs: 0,
-        inbox: [],
-        lastWakeUs: Number.POSITIVE_INFINITY,
-        gate: { endLocalUs: 0, term: 0 },
-        closed: { term: 0, generation: 0 },
-        lastGrant: null,
-        shutConfirmed: null,
-        nodeGateEndLocalUs: 0,
-        heardUs: new Map(),
-        heardBy: new Map(),
-        joinedSinceUs: new Map(),
-        able: true,
-        document: ref,
-        quorum: null,
-      });
-      this.queue.push(this.random.between(0, 200_000), { kind: "start", node: id, boot: 1 });
-      this.queue.push(this.random.between(0, 20_000), { kind: "observe", node: id, boot: 1 });
+      };
+      const host = newHost(id, clock, initialState(config, ref, id));
+      this.hosts.set(id, host);
+      this.startLater(host, this.random.between(0, 200_000));
+      this.queue.push(this.random.between(0, 20_000), { kind: "observe", node: id });
     }
     this.queue.push(this.random.between(0, options.faultEveryUs * 2), { kind: "fault" });
     this.queue.push(options.faultUs, { kind: "heal" });
+  }
+
+  get violations(): readonly Violation[] {
+    return this.checker.violations;
+  }
+
+  get elections(): number {
+    return this.checker.elections;
+  }
+
+  startLater(host: Host, delayUs: number): void {
+    this.queue.push(this.nowUs + delayUs, { kind: "start", node: host.id, boot: host.boot });
+  }
+
+  give(host: Host, input: InputKind): void {
+    this.queue.push(this.nowUs, { kind: "deliver", node: host.id, boot: host.boot, input });
+  }
+
+  configOf(host: Host): ClusterConfig {
+    const config = this.documents.get(host.durable.stored.digest);
+    if (config === undefined) throw new Error(`node ${host.id} stores a document that nobody made`);
+    return config;
   }
 
   run(): void {
@@ -153,11 +129,16 @@ export class QuorumWorld {
       if (event === undefined || event.atUs > endUs) break;
       this.nowUs = event.atUs;
       this.handle(event.payload);
-      this.checkGates();
-      if (this.violations.length > 0) return;
+      this.checker.checkGates();
+      if (this.violations.length > 0) break;
+    }
+    if (this.violations.length > 0) {
+      this.noteViolations();
+      return;
     }
     this.nowUs = endUs;
-    this.checkLiveness();
+    this.checker.checkLiveness();
+    this.noteViolations();
   }
 
   private handle(event: Event): void {
@@ -178,7 +159,7 @@ export class QuorumWorld {
         this.actOnGrant(event.node, event.boot, event.grant);
         break;
       case "observe":
-        this.observe(event.node, event.boot);
+        this.observe(event.node);
         break;
       case "datagram":
         this.receive(event.to, event.ballot);
@@ -187,7 +168,9 @@ export class QuorumWorld {
         this.injectFault();
         break;
       case "heal":
-        this.heal();
+        this.faulty = false;
+        this.log("healed");
+        heal(this);
         break;
     }
   }
@@ -248,12 +231,13 @@ export class QuorumWorld {
     if (host.process === null) return;
     const nowUs = this.localUs(host);
     const termBefore = host.process.wonTerm;
-    const drainedUs = host.inbox.length > 0 ? host.pausedUntilUs * 0 : nowUs;
-    const result = stepQuorum(host.process, { ...input, nowUs, drainedUs } as QuorumInput);
+    // With messages still waiting nothing is known to have been read.
+    const drainedUs = host.inbox.length > 0 ? 0 : nowUs;
+    const result = stepQuorum(host.process, { ...input, nowUs, drainedUs });
     host.process = result.state;
     for (const reason of result.reasons) this.log(`node ${host.id} ${reason.code}: ${reason.message}`);
     if (result.state.wonTerm !== null && result.state.wonTerm !== termBefore)
-      this.noteWin(host, result.state.wonTerm);
+      this.checker.noteWin(host, result.state.wonTerm);
     const atLocalUs = Math.max(nowUs + 100, result.wakeAtUs);
     if (atLocalUs < host.lastWakeUs) {
       host.lastWakeUs = atLocalUs;
@@ -274,7 +258,7 @@ export class QuorumWorld {
       if (host.life !== life || host.process === null) return;
       if (this.faulty && this.random.chance(0.0005)) {
         this.countFault("crash between effects");
-        this.crash(host);
+        crash(this, host);
         return;
       }
       if (this.faulty && this.random.chance(0.0005)) {
@@ -296,7 +280,7 @@ export class QuorumWorld {
     switch (effect.kind) {
       case "persist":
         host.durable = effect.state;
-        this.noteView(effect.state);
+        this.checker.noteView(effect.state);
         break;
       case "ballot":
         this.send(host, effect.ballot);
@@ -311,8 +295,8 @@ export class QuorumWorld {
         break;
       case "quorum":
         host.quorum = effect.message;
-        this.checkFences(host, effect.message);
-        this.noteCommitted(effect.message);
+        this.checker.checkFences(host, effect.message);
+        this.checker.noteCommitted(effect.message);
         this.distribute(host, effect.message);
         break;
     }
@@ -358,7 +342,7 @@ export class QuorumWorld {
     const receivedAtUs = this.localUs(host);
     host.heardUs.set(ballot.node, this.nowUs);
     const echo = ballot.echoes.find((entry) => entry.node === to);
-    if (echo?.received != null && echo.received.ageUs < this.options.tokenMs * 1000)
+    if (echo?.received != null && echo.received.ageUs < this.tokenUs)
       host.heardBy.set(ballot.node, this.nowUs);
     this.queue.push(this.nowUs + this.localDelayUs(), {
       kind: "deliver",
@@ -369,12 +353,12 @@ export class QuorumWorld {
   }
 
   /** Membership's and the actuator's regular word, as far as the quorum core sees it. */
-  private observe(id: NodeId, boot: number): void {
+  private observe(id: NodeId): void {
     const host = this.host(id);
-    if (!host.up || host.boot !== boot) return;
-    this.queue.push(this.nowUs + (this.options.tokenMs * 1000) / 20, { kind: "observe", node: id, boot });
+    const { boot } = host;
+    this.queue.push(this.nowUs + this.tokenUs / 20, { kind: "observe", node: id });
     const stampUs = this.localUs(host);
-    const tokenUs = this.options.tokenMs * 1000;
+    const tokenUs = this.tokenUs;
     const peers = [...this.hosts.keys()]
       .filter((other) => other !== id)
       .map((other) => {
@@ -452,350 +436,44 @@ export class QuorumWorld {
         : Math.min(host.nodeGateEndLocalUs, nowUs);
   }
 
-  /** A model of config-distributor: re-stamp, make mastership stick, fetch from the leader. */
   private distribute(host: Host, message: QuorumMessage): void {
-    if (message.role === "master") {
-      const { stored, committed, term } = message;
-      if (stored.term < term) this.store(host, { ...stored, term }, host.id);
-      else if (committed !== null && compareConfigRefs(committed, stored) === 0) {
-        const config = this.documents.get(stored.digest);
-        if (config === undefined) return;
-        const best = config.nodes.toSorted((a, b) => b.prio - a.prio || a.id - b.id)[0];
-        const own = config.nodes.find((node) => node.id === host.id);
-        const swap = best !== undefined && own !== undefined && best.id !== host.id;
-        if (!swap && message.readmit.length === 0) return;
-        const nodes = config.nodes.map((node) =>
-          swap && node.id === host.id
-            ? { ...node, prio: best.prio }
-            : swap && node.id === best.id
-              ? { ...node, prio: own.prio }
-              : node,
-        );
-        this.propose(host, term, { ...config, nodes, configVersion: stored.version + 1 });
-      }
-      return;
-    }
-    if (message.leader === null) return;
-    const leader = this.host(message.leader);
-    if (!leader.up || this.cuts.has(`${leader.id}>${host.id}`) || this.cuts.has(`${host.id}>${leader.id}`))
-      return;
-    if (leader.document.term === message.term && compareConfigRefs(leader.document, host.document) > 0)
-      this.store(host, leader.document, leader.id);
-    else if (compareConfigRefs(host.document, message.stored) > 0)
-      this.store(host, host.document, message.leader);
-  }
-
-  private propose(host: Host, term: number, config: ClusterConfig): void {
-    const digest = digestOf(term * 1_000_000 + config.configVersion, config);
-    this.documents.set(digest, config);
-    this.store(host, { term, version: config.configVersion, digest }, host.id);
-  }
-
-  private store(host: Host, ref: ConfigRef, from: NodeId): void {
-    const config = this.documents.get(ref.digest);
-    if (config === undefined) return;
-    const key = `${ref.term}/${ref.version}`;
-    const known = this.contents.get(key);
-    if (known !== undefined && known !== ref.digest) this.violate("INV-5", `two documents under ${key}`);
-    this.contents.set(key, ref.digest);
-    host.document = ref;
+    const leader = message.leader === null ? null : this.host(message.leader);
+    const reached =
+      leader !== null &&
+      !this.cuts.has(`${leader.id}>${host.id}`) &&
+      !this.cuts.has(`${host.id}>${leader.id}`);
+    const wish = nextDocument(host, message, this.documents, reached ? leader.document : null);
+    if (wish === null) return;
+    this.documents.set(wish.ref.digest, wish.config);
+    this.checker.noteDocument(wish.ref);
+    host.document = wish.ref;
     this.queue.push(this.nowUs + this.localDelayUs(), {
       kind: "deliver",
       node: host.id,
       boot: host.boot,
-      input: { kind: "stored", ref, from, config },
+      input: { kind: "stored", ...wish },
     });
-  }
-
-  private noteCommitted(message: QuorumMessage): void {
-    if (message.role !== "master" || message.committed === null) return;
-    const before = this.committed;
-    if (before === null || compareConfigRefs(message.committed, before) > 0)
-      this.committed = message.committed;
-    if (before !== null && message.term > before.term && message.committed.version < before.version) {
-      this.violate(
-        "INV-5",
-        `version ${before.version} was committed, the master of term ${message.term} has ${message.committed.version}`,
-      );
-    }
-  }
-
-  private noteWin(host: Host, term: number): void {
-    this.elections += 1;
-    const known = this.masters.get(term);
-    if (known !== undefined && known !== host.id)
-      this.violate("INV-2", `term ${term} has masters ${known} and ${host.id}`);
-    this.masters.set(term, host.id);
-  }
-
-  private noteView(state: EvaluatorState): void {
-    const { view } = state;
-    if (view.term === 0) return;
-    const key = `${view.term}.${view.number}`;
-    const content = JSON.stringify(view.members);
-    const known = this.views.get(key);
-    if (known !== undefined && known !== content)
-      this.violate("INV-5", `view ${key} has two contents: ${known} and ${content}`);
-    this.views.set(key, content);
-  }
-
-  private checkGates(): void {
-    const open = [...this.hosts.values()].filter(
-      (host) => host.up && this.localUs(host) < host.gate.endLocalUs,
-    );
-    if (open.length > 1)
-      this.violate(
-        "INV-1",
-        `gates open on ${open.map((host) => `${host.id} (term ${host.gate.term})`).join(" and ")}`,
-      );
-  }
-
-  private checkFences(master: Host, message: QuorumMessage): void {
-    // A message that was held back for so long is dropped by everybody on the node.
-    const stale = this.localUs(master) - message.stampUs > timingOf(this.options.tokenMs).staleUs;
-    if (message.role !== "master" || stale) return;
-    for (const fence of message.fences) {
-      if (fence.verdict !== "yes") continue;
-      const host = this.host(fence.node);
-      if (host.up && this.localUs(host) < host.nodeGateEndLocalUs) {
-        this.violate(
-          "INV-3",
-          `master ${master.id} takes node ${fence.node} for fenced, whose gates are open`,
-        );
-      }
-    }
-  }
-
-  private checkLiveness(): void {
-    const open = [...this.hosts.values()].filter(
-      (host) => host.up && this.localUs(host) < host.gate.endLocalUs,
-    );
-    if (open.length !== 1) this.violate("liveness", `after healing ${open.length} nodes hold the address`);
-    const outside = [...this.hosts.values()].filter((host) => host.quorum?.role === "suspended");
-    if (outside.length > 0)
-      this.violate(
-        "liveness",
-        `after healing suspended: ${outside.map((host) => `${host.id} (${host.quorum?.reason.code})`).join(", ")}`,
-      );
-    const versions = new Set(
-      [...this.hosts.values()].map((host) => `${host.durable.stored.term}/${host.durable.stored.version}`),
-    );
-    if (versions.size > 1)
-      this.violate("liveness", `after healing configurations differ: ${[...versions].join(" ")}`);
   }
 
   private injectFault(): void {
     if (!this.faulty) return;
     this.queue.push(this.nowUs + this.random.between(1, this.options.faultEveryUs * 2), { kind: "fault" });
     const host = this.random.pick([...this.hosts.values()]);
-    const tokenUs = this.options.tokenMs * 1000;
-    const kind = this.random.pick([
-      "crash",
-      "crash",
-      "reboot",
-      "pause",
-      "pause",
-      "cut",
-      "one-way",
-      "partition",
-      "loss",
-      "join",
-      "move",
-      "unable",
-      "amnesia",
-      "drain",
-      "double-crash",
-    ] as const);
-    this.countFault(kind);
-    this.log(`fault: ${kind} (node ${host.id})`);
-    switch (kind) {
-      case "crash":
-        this.crash(host);
-        break;
-      case "double-crash":
-        this.crash(host);
-        this.queue.push(this.nowUs + this.random.between(1000, tokenUs), {
-          kind: "start",
-          node: host.id,
-          boot: host.boot,
-        });
-        break;
-      case "reboot":
-        this.reboot(host);
-        break;
-      case "pause":
-        host.pausedUntilUs = this.nowUs + this.random.between(tokenUs / 50, tokenUs * 3);
-        break;
-      case "cut":
-        for (const other of this.hosts.keys()) this.cut(host.id, other, true);
-        break;
-      case "one-way": {
-        const other = this.random.pick([...this.hosts.keys()]);
-        this.cut(host.id, other, false);
-        break;
-      }
-      case "partition":
-        for (const left of this.hosts.keys())
-          for (const right of this.hosts.keys())
-            if (left <= host.id && right > host.id) this.cut(left, right, true);
-        break;
-      case "loss":
-        this.lossRate = this.random.pick([0, 0.01, 0.1, 0.3, 0.5]);
-        break;
-      case "join":
-        this.cuts.clear();
-        break;
-      case "move": {
-        const target = this.random.pick([...this.hosts.keys()]);
-        this.queue.push(this.nowUs, {
-          kind: "deliver",
-          node: host.id,
-          boot: host.boot,
-          input: { kind: "move", target },
-        });
-        break;
-      }
-      case "unable":
-        host.able = !host.able;
-        break;
-      case "drain":
-        this.queue.push(this.nowUs, {
-          kind: "deliver",
-          node: host.id,
-          boot: host.boot,
-          input: { kind: "drain" },
-        });
-        this.queue.push(this.nowUs + this.random.between(1000, tokenUs * 2), {
-          kind: "deliver",
-          node: host.id,
-          boot: -1,
-          input: { kind: "tick" },
-        });
-        break;
-      case "amnesia":
-        // At most one node has lost its state at a time: with more, no quorum may be left to re-admit them.
-        if ([...this.hosts.values()].some((other) => other.durable.amnesic)) break;
-        host.durable = {
-          ...host.durable,
-          bootId: null,
-          term: 0,
-          follows: null,
-          overTerm: 0,
-          successor: null,
-          view: { term: 0, number: 0, members: [] },
-          out: true,
-          amnesic: true,
-          amnesicSinceVersion: null,
-          stored: { ...host.durable.stored, term: 0 },
-          jointWith: [],
-        };
-        this.crash(host);
-        break;
-    }
+    const name = this.random.pick(FAULT_MIX);
+    this.countFault(name);
+    this.log(`fault: ${name} (node ${host.id})`);
+    FAULTS[name](this, host);
   }
 
-  private cut(left: NodeId, right: NodeId, both: boolean): void {
-    if (left === right) return;
-    this.cuts.add(`${left}>${right}`);
-    if (both) this.cuts.add(`${right}>${left}`);
-  }
-
-  private crash(host: Host): void {
-    if (host.process === null) return;
-    host.process = null;
-    host.life += 1;
-    host.pausedUntilUs = 0;
-    const tokenUs = this.options.tokenMs * 1000;
-    const away = this.random.chance(0.7)
-      ? this.random.between(20_000, tokenUs / 2)
-      : this.random.between(20_000, tokenUs * 4);
-    this.queue.push(this.nowUs + away, { kind: "start", node: host.id, boot: host.boot });
-  }
-
-  private reboot(host: Host): void {
-    if (!host.up) return;
-    host.up = false;
-    host.process = null;
-    host.life += 1;
-    host.boot += 1;
-    host.pausedUntilUs = 0;
-    host.gate = { endLocalUs: 0, term: 0 };
-    host.nodeGateEndLocalUs = 0;
-    host.closed = { term: 0, generation: 0 };
-    host.shutConfirmed = null;
-    host.lastGrant = null;
-    host.quorum = null;
-    host.heardUs.clear();
-    host.heardBy.clear();
-    host.joinedSinceUs.clear();
-    host.offsetUs = this.random.between(0, 10 ** 12);
-    const downUs = this.random.between(100_000, this.options.tokenMs * 4000);
-    const { boot } = host;
-    this.queue.push(this.nowUs + downUs, { kind: "start", node: host.id, boot });
-    this.queue.push(this.nowUs + downUs, { kind: "observe", node: host.id, boot });
-    // The start event needs the host up at that moment.
-    host.up = true;
-  }
-
-  private heal(): void {
-    this.faulty = false;
-    this.log("healed");
-    this.cuts.clear();
-    this.lossRate = 0;
-    for (const host of this.hosts.values()) {
-      host.able = true;
-      host.pausedUntilUs = Math.min(host.pausedUntilUs, this.nowUs);
-      // A drained process has stopped: its supervisor starts it anew.
-      if (host.process?.leaving === true) this.crash(host);
-      if (host.process === null)
-        this.queue.push(this.nowUs + 100_000, { kind: "start", node: host.id, boot: host.boot });
-    }
+  private noteViolations(): void {
+    for (const { invariant, message } of this.violations) this.log(`VIOLATION ${invariant}: ${message}`);
   }
 
   private countFault(kind: string): void {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
   }
 
-  private violate(invariant: string, message: string): void {
-    this.violations.push({ invariant, atUs: this.nowUs, message });
-    this.log(`VIOLATION ${invariant}: ${message}`);
-  }
-
   private log(line: string): void {
-    if (this.trace.length < 20_000) this.trace.push(`${(this.nowUs / 1e6).toFixed(6)} ${line}`);
+    if (this.trace.length < TRACE_LIMIT) this.trace.push(`${(this.nowUs / 1e6).toFixed(6)} ${line}`);
   }
-}
-
-function bootIdOf(host: Host): string {
-  return (host.id * 1_000_000 + host.boot).toString(16).padStart(16, "0");
-}
-
-function digestOf(salt: number, config: ClusterConfig): string {
-  let hash = 0xcbf29ce484222325n;
-  for (const char of `${salt}${JSON.stringify(config.nodes)}`)
-    hash = ((hash ^ BigInt(char.codePointAt(0) ?? 0)) * 0x100000001b3n) & 0xffffffffffffffffn;
-  return hash.toString(16).padStart(64, "0");
-}
-
-/** A configuration of `nodes`, one vote each, everything else as by default. */
-export function makeConfig(
-  tokenMs: number,
-  version: number,
-  nodes: readonly { id: NodeId; prio: number }[],
-): ClusterConfig {
-  return {
-    clusterName: "sim",
-    configVersion: version,
-    tokenMs,
-    transport: "udpu",
-    rings: [{ ring: 0, mcastport: 5405, ttl: 1 }],
-    totalVotes: nodes.length,
-    quorumVotes: Math.floor(nodes.length / 2) + 1,
-    ihttpdPorts: [1500],
-    nodes: nodes.map((node) => ({ ...node, addresses: [`10.0.0.${node.id}`], replication: true, votes: 1 })),
-    clusterIps: [],
-    managedService: { kind: "none" },
-    routePort: 5407,
-    notHonoured: [],
-  };
 }

@@ -63,7 +63,7 @@ export class QuorumLoop {
 
   private decide(input: LoopInput): Reason | null {
     const nowUs = monotonicUs();
-    const result = stepQuorum(this.state, { ...input, nowUs, drainedUs: this.drainedUs } as QuorumInput);
+    const result = stepQuorum(this.state, { ...input, nowUs, drainedUs: this.drainedUs });
     this.state = result.state;
     this.held.push(...result.reasons);
     const persist = result.effects.find((effect) => effect.kind === "persist");
