@@ -117,7 +117,7 @@ function buildProgram(end: (code: ExitCode) => void): Command {
   );
   addConfig(program, shows);
   addNode(program, shows);
-  const move = located(program.command("master").description("the mastership"), "act");
+  const move = program.command("master").description("the mastership");
   const moveTo = located(move.command("move").argument("<node>", "id, name or address"), "act").description(
     "hand over to NODE and wait until it is master",
   );

@@ -229,14 +229,14 @@ function degradation(snapshot: Snapshot, status: Status): Reason[] {
     if (node.isLocal || node.state === "joined" || node.state === "unknown") continue;
     add("peer_away", `Node ${node.id} (${node.address}) is ${node.state}.`);
   }
-  if (status.disarmedUntil !== null && Date.parse(status.disarmedUntil) > snapshot.wallClock.getTime()) {
+  const isDisarmed =
+    status.disarmedUntil !== null && Date.parse(status.disarmedUntil) > snapshot.wallClock.getTime();
+  // The actuator says it too, in its own words.
+  if (isDisarmed && !found.some(({ message }) => message.startsWith("Automation is off"))) {
     add("disarmed", `Automation is off until ${status.disarmedUntil}; end it with: quorate arm`);
   }
   if (status.configuration.note !== null) add("file_differs", status.configuration.note);
   for (const entry of snapshot.config?.notHonoured ?? []) add("not_honoured", entry.message);
-  for (const guarantee of status.guarantees) {
-    if (!guarantee.inForce) add("guarantee_missing", `Not in force: ${guarantee.name}. ${guarantee.detail}`);
-  }
   const seen = new Set<string>();
   return found.filter(({ message }) => !seen.has(message) && seen.add(message));
 }

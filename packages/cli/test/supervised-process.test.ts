@@ -6,7 +6,7 @@ import { isAlive, type ProcessIdentity, pidFilePath, readPidFile } from "@quorat
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lastWords, LOG_KEPT, openLog, rotateLog } from "../src/node-run/log-file.ts";
 import type { Program } from "../src/node-run/programs.ts";
-import { SupervisedProcess } from "../src/node-run/supervised-process.ts";
+import { findRunning, SupervisedProcess } from "../src/node-run/supervised-process.ts";
 import { temporaryFolder, until } from "./fixture.ts";
 
 let folder: string;
@@ -52,7 +52,7 @@ function supervise(program: Program): SupervisedProcess {
     },
   });
   supervised.push(one);
-  one.start(places.runDir);
+  one.start(findRunning([program], places.runDir).get(program.name) ?? null);
   return one;
 }
 
@@ -108,7 +108,7 @@ describe("supervised process", () => {
       `import { SupervisedProcess } from ${JSON.stringify(module)};
        const one = new SupervisedProcess(${JSON.stringify(napper())}, ${JSON.stringify(places)},
          { started() { process.send("up"); }, adopted() {}, ended() {} });
-       one.start(${JSON.stringify(places.runDir)});
+       one.start(null);
        setInterval(() => {}, 1000);`,
     );
     const supervisor = fork(script, { stdio: "inherit" });

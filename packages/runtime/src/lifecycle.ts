@@ -9,7 +9,7 @@ export interface Lifecycle {
   readonly stopping: boolean;
 }
 
-/** A clean stop takes no longer; nobody may depend on it (crash-only). */
+/** A clean stop takes no longer, if the service does not ask for more; nobody may depend on it (crash-only). */
 export const STOP_LIMIT_MS = 3000;
 
 /**
@@ -19,6 +19,7 @@ export const STOP_LIMIT_MS = 3000;
 export async function runService(
   service: ServiceName,
   main: (context: ServiceContext, lifecycle: Lifecycle) => Promise<void>,
+  options: { stopLimitMs?: number } = {},
 ): Promise<void> {
   let context: ServiceContext | undefined;
   const fail = (error: unknown): never => {
@@ -50,7 +51,7 @@ export async function runService(
     const limit = setTimeout(() => {
       context?.logger.warn("the clean stop took too long and was cut short");
       process.exit(0);
-    }, STOP_LIMIT_MS);
+    }, options.stopLimitMs ?? STOP_LIMIT_MS);
     for (const { name, stop } of stops.reverse()) {
       try {
         await stop();

@@ -63,13 +63,19 @@ async function propose(
       { base, text, reason },
       PROPOSE_LIMIT_MS,
     );
-    return committedShown(answer.ref, reason);
+    return committedShown(base, answer.ref, reason);
   });
 }
 
-function committedShown(ref: ConfigRef, reason: Reason): Shown {
+function committedShown(base: ConfigRef, ref: ConfigRef, reason: Reason): Shown {
+  if (ref.digest === base.digest) {
+    return {
+      json: { ref, changed: false },
+      text: `Nothing to change: version ${ref.version} says so already.\n`,
+    };
+  }
   return {
-    json: { ref, reason },
+    json: { ref, changed: true, reason },
     text: `${reason.message} Committed as version ${ref.version} (term ${ref.term}).\n`,
   };
 }

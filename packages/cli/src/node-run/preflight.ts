@@ -15,6 +15,7 @@ import {
   BusCredentialsSchema,
   DEFAULT_HEALTH_BASE,
   type NodeFile,
+  type ProcessIdentity,
   pidFilePath,
   readPidFile,
   writeFileDurablySync,
@@ -22,7 +23,7 @@ import {
 import { findNode, loadConfiguration, refuseDangerous } from "../configuration-file.ts";
 import { checkClusterKeys } from "../keys/cluster-keys.ts";
 import { nodePrograms, type Program } from "./programs.ts";
-import { SupervisedProcess } from "./supervised-process.ts";
+import { findRunning } from "./supervised-process.ts";
 
 export interface NodeRunOptions {
   config: string;
@@ -37,8 +38,8 @@ export interface NodeRunOptions {
 export interface Preflight {
   config: ClusterConfig;
   programs: Program[];
-  /** Names of programs that run already, from a supervisor that was killed. */
-  running: Set<string>;
+  /** By name: what runs already, from a supervisor that was killed. */
+  running: Map<string, ProcessIdentity>;
   /** What is wrong and did not keep the node from going on, because it runs already. */
   warnings: string[];
 }
@@ -57,11 +58,7 @@ export async function preflight(options: NodeRunOptions): Promise<Preflight> {
   }
   refuseSecond(options.runDir);
   const programs = nodePrograms(options);
-  const running = new Set(
-    programs
-      .filter((program) => SupervisedProcess.find(program, options.runDir) !== null)
-      .map((program) => program.name),
-  );
+  const running = findRunning(programs, options.runDir);
   const warnings: string[] = [];
   const attempt = async (check: () => void | Promise<void>) => {
     try {

@@ -58,13 +58,8 @@ export class SupervisedProcess {
     return this.#current !== null && this.#child === null;
   }
 
-  /** The process of this program that runs already, if any. */
-  static find(program: Program, runDir: string): ProcessIdentity | null {
-    return readPidFile(pidFilePath(runDir, program.name)) ?? findByArguments(program);
-  }
-
-  start(runDir: string): void {
-    const running = SupervisedProcess.find(this.program, runDir);
+  /** Adopts `running`, or starts a process. */
+  start(running: ProcessIdentity | null): void {
     if (running === null) {
       this.#spawn();
       return;
@@ -167,19 +162,28 @@ function prefer(pid: number): void {
   }
 }
 
-/** For a process whose pid file was lost, or not written before the supervisor was killed. */
-function findByArguments(program: Program): ProcessIdentity | null {
-  for (const entry of readdirSync("/proc")) {
+/**
+ * The processes of these programs that run already, by program name: those of the pid files, and those that are
+ * known by their arguments because the supervisor was killed before it wrote the file.
+ */
+export function findRunning(programs: readonly Program[], runDir: string): Map<string, ProcessIdentity> {
+  const found = new Map<string, ProcessIdentity>();
+  const lost = new Map<string, string>();
+  for (const { name, args } of programs) {
+    const running = readPidFile(pidFilePath(runDir, name));
+    if (running !== null) found.set(name, running);
+    else lost.set(args.join("\0"), name);
+  }
+  for (const entry of lost.size === 0 ? [] : readdirSync("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
-    let args: string[];
     try {
-      args = readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0").slice(1, -1);
+      const commandLine = readFileSync(`/proc/${entry}/cmdline`, "utf8");
+      const name = lost.get(commandLine.slice(commandLine.indexOf("\0") + 1, -1));
+      const running = name === undefined ? null : identifyProcess(Number(entry));
+      if (name !== undefined && running !== null) found.set(name, running);
     } catch {
-      continue;
-    }
-    if (args.length === program.args.length && args.every((arg, index) => arg === program.args[index])) {
-      return identifyProcess(Number(entry));
+      // It ended while we looked.
     }
   }
-  return null;
+  return found;
 }

@@ -79,7 +79,7 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
     reason: { code: started, message: `Node ${options.nodeId} of ${config.clusterName} is started.` },
     facts: { bootId: bootId() },
   });
-  for (const one of supervised) one.start(options.runDir);
+  for (const one of supervised) one.start(running.get(one.program.name) ?? null);
 
   const poll = setInterval(() => {
     for (const one of supervised) if (one.needsPolling) one.poll();
