@@ -86,7 +86,7 @@ describe("down", () => {
     const made = namespacesOf(lab);
     writeFileSync(
       join(RUN_DIR, "lab.json"),
-      `{"dataDir": ${JSON.stringify(join(ROOT, ".lab", NAME))}, "hosts": 7`,
+      `{"dataDir": ${JSON.stringify(join(ROOT, ".lab", NAME))}, "hosts": 7}`,
     );
     await Lab.down(NAME);
     expect(processesWithEnvironment(LAB_MARK, RUN_DIR)).toEqual([]);
