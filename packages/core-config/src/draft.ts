@@ -1,5 +1,5 @@
 import { compareConfigRefs, type ConfigRef, type QuorumMessage, type Reason } from "@quorate/contracts";
-import { type DocumentTools, formatRef, type StoredDocument } from "./documents.ts";
+import type { DocumentTools, StoredDocument } from "./documents.ts";
 import type { ProposalResult, RegisterEffect, RegisterEvent, RegisterState } from "./state.ts";
 
 /** One step in the making: the state to be, and what is to be done about it. */
@@ -72,5 +72,3 @@ export function refuse(
 export function refFacts(ref: ConfigRef): { term: number; version: number; digest: string } {
   return { term: ref.term, version: ref.version, digest: ref.digest };
 }
-
-export { formatRef };
