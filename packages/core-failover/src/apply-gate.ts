@@ -13,6 +13,7 @@ export function applyLoaded(turn: Turn, loadedFor: string): void {
     openUntilUs: 0,
     openAddresses: [],
     inspectedAtUs: null,
+    suspect: false,
   });
   const message = lost
     ? "The gate's tables had been removed and stand again, shut."
@@ -73,7 +74,7 @@ export function applyRenewal(
       gate.openAddresses = [];
       return;
     case "not-loaded":
-      noteTablesLost(turn, [outcome.message]);
+      gate.suspect = true;
       return;
     case "permit-expired":
     case "timed-out":
@@ -132,6 +133,7 @@ function noteTablesLost(turn: Turn, differences: string[]): void {
 export function applyGateSeen(turn: Turn, outcome: StepOutcome & { kind: "gate-seen" }): void {
   const { gate } = turn.state;
   gate.inspectedAtUs = turn.nowUs;
+  gate.suspect = false;
   if (!outcome.intact) return noteTablesLost(turn, outcome.differences);
   gate.holdsRawFrames = outcome.holdsRawFrames;
   gate.openAddresses = outcome.open.map(({ address }) => address);

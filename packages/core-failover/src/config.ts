@@ -53,8 +53,10 @@ export interface Timing {
   refreshBelowUs: number;
   inspectGateHeldUs: number;
   inspectGateIdleUs: number;
-  /** Addresses and carriers are told of by the kernel; this is the fallback. */
+  /** Addresses are told of by the kernel; this is the fallback. */
   inspectLinkUs: number;
+  /** The kernel tells of a lost carrier up to a second late; while the address is ours it is asked. */
+  inspectCarrierHeldUs: number;
   inspectFileUs: number;
   inspectServiceUs: number;
   readinessHeldUs: number;
@@ -85,6 +87,7 @@ export function timingOf(tokenUs: number): Timing {
     inspectGateHeldUs: Math.max(tokenUs, SECOND_US),
     inspectGateIdleUs: Math.max(2 * tokenUs, 2 * SECOND_US),
     inspectLinkUs: Math.max(5 * tokenUs, 5 * SECOND_US),
+    inspectCarrierHeldUs: Math.round(tokenUs / 5),
     inspectFileUs: tokenUs,
     inspectServiceUs: Math.max(2 * tokenUs, 2 * SECOND_US),
     readinessHeldUs: Math.max(tokenUs, SECOND_US),

@@ -19,7 +19,7 @@ export function addressKey(address: string): string {
 }
 
 export function planAddresses(turn: Turn, verdict: Verdict): void {
-  planCarriers(turn);
+  planCarriers(turn, verdict);
   planWatch(turn, verdict);
   for (const facts of sortedAddresses(turn.state)) {
     if (isUnguarded(turn.state) && facts.seen !== "absent" && facts.seen !== "unknown") {
@@ -50,7 +50,7 @@ function remove(turn: Turn, facts: AddressFacts): void {
   order(turn, addressKey(facts.ip.address), { kind: "remove-address", ip: facts.ip });
 }
 
-function planCarriers(turn: Turn): void {
+function planCarriers(turn: Turn, verdict: Verdict): void {
   const { state, timing } = turn;
   const used = new Set(sortedAddresses(state).map(({ ip }) => ip.device));
   for (const device of Object.keys(state.carriers).sort()) {
@@ -60,7 +60,8 @@ function planCarriers(turn: Turn): void {
       delete state.carriers[device];
       continue;
     }
-    if (facts.stale || lookDue(turn, facts.inspectedAtUs, timing.inspectLinkUs)) {
+    const periodUs = verdict.kind === "hold" ? timing.inspectCarrierHeldUs : timing.inspectLinkUs;
+    if (facts.stale || lookDue(turn, facts.inspectedAtUs, periodUs)) {
       if (order(turn, `carrier:${device}`, { kind: "inspect-carrier", device })) facts.stale = false;
     }
   }

@@ -60,6 +60,11 @@ export function planGate(turn: Turn, verdict: Verdict): void {
     confirmClose(turn);
     return;
   }
+  if (gate.suspect) {
+    order(turn, "gate", { kind: "inspect-gate" });
+    if (verdict.kind === "release") planShut(turn);
+    return;
+  }
   if (gate.tables !== "intact" || gate.loadedFor !== ipsKey(ips)) {
     order(turn, "gate", { kind: "load-gate", ips });
     if (gate.tables !== "intact") return;

@@ -18,7 +18,7 @@ export function reportOf(state: FailoverState, verdict: Verdict, nowUs: number):
     able: ableOf(state, verdict, nowUs),
     cleanUnderTerm: cleanUnderTerm(state, verdict, nowUs),
     address: addressOf(state),
-    service: serviceOf(state),
+    service: serviceOf(state, verdict),
     problems,
     guarantees: guaranteesOf(state),
   };
@@ -65,7 +65,7 @@ function addressOf(state: FailoverState): ReportMessage["address"] {
   return seen.every((each) => each === "present") ? "present" : "unknown";
 }
 
-function serviceOf(state: FailoverState): ReportMessage["service"] {
+function serviceOf(state: FailoverState, verdict: Verdict): ReportMessage["service"] {
   const { service, config, flights } = state;
   if (config.service === null) return "none";
   if (flights["service"]?.step.kind === "stop-service") return "stopping";
@@ -73,7 +73,8 @@ function serviceOf(state: FailoverState): ReportMessage["service"] {
     if (service.ready) return "ready";
     return service.unable || service.lastReadyAtUs !== null ? "failing" : "starting";
   }
-  return service.unable || service.failures.length > 0 ? "failing" : "stopped";
+  const wanted = verdict.kind === "hold" && verdict.armed;
+  return wanted && (service.unable || service.failures.length > 0) ? "failing" : "stopped";
 }
 
 function problemsOf(state: FailoverState, verdict: Verdict, nowUs: number): Reason[] {

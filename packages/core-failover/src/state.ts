@@ -12,6 +12,8 @@ export interface GateFacts {
   openUntilUs: number;
   openAddresses: string[];
   inspectedAtUs: number | null;
+  /** A renewal found nothing to renew: either the tables are gone or its permit expired. Look. */
+  suspect: boolean;
   holdsRawFrames: boolean;
   /** The newest close for which the kernel was read back as shut. */
   readBackFor: GrantName | null;
@@ -150,6 +152,7 @@ export function createFailoverState(
       openUntilUs: 0,
       openAddresses: [],
       inspectedAtUs: null,
+      suspect: false,
       holdsRawFrames: false,
       readBackFor: null,
     },

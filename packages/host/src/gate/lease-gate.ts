@@ -145,7 +145,8 @@ export class LeaseGate implements Gate {
       );
     }
     if (committed.kind !== "done") {
-      const permitOver = acknowledgedUs - permittedUs >= request.permitUs - 2 * this.#tickUs;
+      // Counted from the asking: the permit may have begun to run long before its acknowledgement was read.
+      const permitOver = acknowledgedUs - startedUs >= request.permitUs - 2 * this.#tickUs;
       return this.#refusedBy(committed, permitOver);
     }
     return { outcome: "open", leaseEndUs: request.leaseEndUs, tookUs: acknowledgedUs - startedUs };
