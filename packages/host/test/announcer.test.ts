@@ -140,7 +140,7 @@ describe.each([
     await world.settle();
     expect(world.heard).toEqual([]);
     const leaseEndUs = world.nowUs() + 5_000_000;
-    await world.gate.renew({ addresses: [ip.address], leaseEndUs, permitUs: 50_000 });
+    await world.gate.renew({ addresses: [ip.address], leaseEndUs, permitUs: 200_000 });
     await world.announcer.announce(ip);
     await world.settle();
     expect(world.heard).toContain(ip.address);
