@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { QuorateError } from "@quorate/contracts";
 
 export type CommandResult = { code: number; stdout: string; stderr: string };
@@ -9,33 +9,51 @@ export type CommandOptions = {
   env?: NodeJS.ProcessEnv;
 };
 
-/** Runs a program to its end. Resolves whatever its exit code; TOOL_MISSING when it cannot be started. */
+/**
+ * Runs a program to its end, or for `timeoutMs` (30 s) at most. Resolves whatever its exit code, 124 when it was
+ * ended for taking too long; TOOL_MISSING when it cannot be started.
+ */
 export function tryCommand(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const [file, ...rest] = argv;
+  const [file = "", ...rest] = argv;
   return new Promise((resolve, reject) => {
-    const child = execFile(
-      file ?? "",
-      rest,
-      {
-        timeout: options.timeoutMs ?? 30_000,
-        killSignal: "SIGKILL",
-        maxBuffer: 16 * 1024 * 1024,
-        env: options.env ?? process.env,
-      },
-      (error, stdout, stderr) => {
-        if (error !== null && error.code === "ENOENT") {
-          reject(new QuorateError("TOOL_MISSING", `${file} is not installed`, "Run: npm run setup"));
-          return;
-        }
-        // A number is the exit code; anything else (killed, buffer full) is a failure without one.
-        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
-        resolve({ code, stdout, stderr });
-      },
-    );
+    // A group of its own: `nsenter` forks to enter a pid namespace, and its child has to end with it.
+    const child = spawn(file, rest, { detached: true, stdio: "pipe", env: options.env ?? process.env });
+    const said = { stdout: "", stderr: "" };
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      killGroup(child.pid);
+    }, options.timeoutMs ?? 30_000);
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said.stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said.stderr += text;
+    });
+    child.on("error", (error) => {
+      clearTimeout(timer);
+      reject(
+        new QuorateError("TOOL_MISSING", `${file} cannot be started: ${error.message}`, "Run: npm run setup"),
+      );
+    });
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code: isLate ? 124 : (code ?? 1), ...said });
+    });
     // A program that ends without reading its input is no failure of ours.
-    child.stdin?.on("error", () => {});
-    child.stdin?.end(options.input ?? "");
+    child.stdin.on("error", () => {});
+    child.stdin.end(options.input ?? "");
   });
+}
+
+/** Ends a process that leads its own group, and the group. */
+export function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // It is gone.
+  }
 }
 
 /** As tryCommand, but a non-zero exit is TOOL_FAILED with what the program said. */

@@ -4,6 +4,7 @@
  */
 import { createInterface } from "node:readline";
 import { EventEnvelopeSchema, QuorateError } from "@quorate/contracts";
+import { killGroup } from "./command.ts";
 import type { Lab } from "./lab.ts";
 import { commonVersion, readAllStatuses } from "./node-status.ts";
 import { type Answer, Observer } from "./observer.ts";
@@ -200,9 +201,7 @@ function followEvents(lab: Lab, id: number, tell: (atMs: number, text: string) =
       if (event !== null) tell(event.atMs, event.text);
     });
   }
-  return () => {
-    child.kill("SIGKILL");
-  };
+  return () => killGroup(child.pid);
 }
 
 function parseEvent(line: string): { atMs: number; text: string } | null {

@@ -143,10 +143,10 @@ export class Lab {
     return tryCommand(this.enterHost(id, argv), { timeoutMs, env: this.hostEnvironment() });
   }
 
-  /** Starts a command in the host; the caller ends it. */
+  /** Starts a command in the host. With pipes it leads its own group: end it by killGroup. */
   spawn(id: number, argv: readonly string[], stdio: "pipe" | "inherit" = "pipe"): ChildProcess {
     const [file, ...rest] = this.enterHost(id, argv);
-    return spawn(file ?? "", rest, { stdio, env: this.hostEnvironment() });
+    return spawn(file ?? "", rest, { stdio, detached: stdio === "pipe", env: this.hostEnvironment() });
   }
 
   /** The command line that enters the host. */

@@ -41,6 +41,7 @@ export class Observer {
   readonly #observerAddress: string;
   readonly #switchPid: number;
   readonly #children: ChildProcess[] = [];
+  readonly #probes: ChildProcess[] = [];
   readonly #tallies = new Set<Tally>();
   readonly #listeners = new Set<(answer: Answer) => void>();
   /** Interface index of a switch port to the host behind it. */
@@ -121,6 +122,14 @@ export class Observer {
     return this.#failure;
   }
 
+  /** Stops asking; the windows that are open see silence until the returned function is called. */
+  pause(): () => void {
+    for (const probe of this.#probes) probe.kill("SIGSTOP");
+    return () => {
+      for (const probe of this.#probes) probe.kill("SIGCONT");
+    };
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#refreshing;
@@ -131,7 +140,10 @@ export class Observer {
           else child.once("exit", () => resolve());
         }),
     );
-    for (const child of this.#children) child.kill("SIGTERM");
+    for (const child of this.#children) {
+      child.kill("SIGTERM");
+      child.kill("SIGCONT");
+    }
     await Promise.all(ends);
   }
 
@@ -147,6 +159,7 @@ export class Observer {
     const probe = (pid: number, script: string, args: string[]) => {
       const argv = [...realTime, "perl", join(ASSETS, script), ...args];
       const child = this.#launch(lab, inNamespaces(pid, "network", argv));
+      this.#probes.push(child);
       // Ten times a second: by how many ms its worst probe was late.
       child.stdout?.on("data", (chunk: Buffer) => {
         for (const line of chunk.toString().split("\n")) {

@@ -18,10 +18,8 @@ beforeEach(async () => {
   );
   observer = await Observer.start(lab);
   await run(2, `${ADD}; ${ANNOUNCE}`);
-  expect(await observer.waitFor((answer) => answer.kind === "http", 30_000)).toMatchObject({
-    host: 2,
-    vip: VIP,
-  });
+  const answer = await observer.waitFor((seen) => seen.kind === "http", 30_000);
+  if (answer?.host !== 2 || answer.vip !== VIP) throw new Error("host 2 does not serve");
 });
 
 afterEach(async () => {
@@ -76,7 +74,7 @@ describe("the observer", () => {
     const report = window.report();
     expectNear(report.dualMs, 80, report.latenessMs);
     expect(report.overlaps.length).toBeGreaterThan(0);
-    for (const overlap of report.overlaps) expect(overlap.hosts.toSorted()).toEqual([2, 4]);
+    for (const overlap of report.overlaps) expect(new Set(overlap.hosts)).toEqual(new Set([2, 4]));
   });
 
   it("sees a second holder that answers nobody's question but its own port's: cut off in a silent partition", async () => {

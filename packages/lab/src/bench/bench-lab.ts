@@ -1,0 +1,114 @@
+/** A lab to measure on: whole before every sample, watched from outside during it. */
+import { loadavg } from "node:os";
+import { QuorateError } from "@quorate/contracts";
+import type { LabTopology } from "../configuration.ts";
+import { hostLogTails } from "../failure.ts";
+import { Lab } from "../lab.ts";
+import { readNodeStatus, type NodeStatus } from "../node-status.ts";
+import { type Observation, Observer } from "../observer.ts";
+import { quoratePlan } from "../plan.ts";
+import { waitUntil } from "../processes.ts";
+import type { TallyReport } from "../tally.ts";
+import type { Sample } from "./results.ts";
+
+export const WHOLE_LIMIT_MS = 120_000;
+
+export class BenchLab {
+  readonly lab: Lab;
+  readonly observer: Observer;
+  readonly ids: readonly number[];
+
+  private constructor(lab: Lab, observer: Observer) {
+    this.lab = lab;
+    this.observer = observer;
+    this.ids = lab.record().hosts.map((host) => host.id);
+  }
+
+  /** Brings a lab up, runs `body` on it, takes it down. */
+  static async with<Result>(
+    root: string,
+    name: string,
+    topology: LabTopology,
+    body: (bench: BenchLab) => Promise<Result>,
+  ): Promise<Result> {
+    await Lab.clearAbandoned(name);
+    const lab = await Lab.up(name, quoratePlan(root, name, topology));
+    try {
+      await lab.own();
+      const observer = await Observer.start(lab);
+      try {
+        return await body(new BenchLab(lab, observer));
+      } finally {
+        await observer.stop();
+      }
+    } catch (error) {
+      process.stderr.write(`${hostLogTails(lab)}\n`);
+      throw error;
+    } finally {
+      await Lab.down(name);
+    }
+  }
+
+  /** Waits until somebody serves and, by his own word, all nodes are in his view. Returns that word. */
+  async whole(): Promise<NodeStatus> {
+    let found: NodeStatus | null = null;
+    const isWhole = await waitUntil(
+      async () => {
+        const served = this.observer.lastHttp;
+        if (served === null || Date.now() - served.atMs > 500) return false;
+        const status = await readNodeStatus(this.lab, served.host);
+        found = status;
+        return status?.role === "master" && status.view?.members.length === this.ids.length;
+      },
+      WHOLE_LIMIT_MS,
+      500,
+    );
+    if (this.observer.failure !== null) throw this.stuck(`the observer failed: ${this.observer.failure}`);
+    if (!isWhole || found === null) throw this.stuck("the cluster does not become whole");
+    return found;
+  }
+
+  /** Waits until a host other than `old` answers HTTP requests for the cluster address. */
+  async takenFrom(old: number, limitMs = 30_000): Promise<number> {
+    const answer = await this.observer.waitFor((seen) => seen.kind === "http" && seen.host !== old, limitMs);
+    if (answer === null) throw this.stuck(`nobody took over from node-${old}`);
+    return answer.host;
+  }
+
+  othersOf(id: number): number[] {
+    return this.ids.filter((other) => other !== id);
+  }
+
+  sample(label: string, values: Record<string, number>): Sample {
+    const rounded = Object.entries(values).map(
+      ([name, value]) => [name, Math.round(value * 1000) / 1000] as const,
+    );
+    return { label, values: Object.fromEntries(rounded), load: loadavg()[0] ?? 0 };
+  }
+
+  /** Closes the window and gives its figures; a failed observer has none. */
+  finish(window: Observation): TallyReport {
+    if (this.observer.failure !== null) throw this.stuck(`the observer failed: ${this.observer.failure}`);
+    const report = window.report();
+    window.close();
+    return report;
+  }
+
+  stuck(message: string): QuorateError {
+    return new QuorateError(
+      "SERVICE_FAILED",
+      `bench: ${message}`,
+      "The hosts' logs are above; run it again.",
+    );
+  }
+}
+
+export function gapsOf(report: TallyReport): Record<string, number> {
+  return {
+    vip_gap_ms: report.silence.icmp.longestMs,
+    arp_gap_ms: report.silence.arp.longestMs,
+    service_gap_ms: report.silence.http.longestMs,
+    dual_ms: report.dualMs,
+    lateness_ms: report.latenessMs,
+  };
+}
