@@ -232,3 +232,25 @@ describe.each([
     await expect(gate.load([device])).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 });
+
+test("what opened although its lease has passed by our clock is shut at once", async () => {
+  let nowUs = 1_000_000;
+  let transactions = 0;
+  // A kernel whose clock stands still: the permit lives, the opening takes place, and the answer comes late.
+  const tables = new FakeTables(() => 1_000_000);
+  const gate = createFakeGate(
+    { nowUs: () => nowUs },
+    {
+      tables,
+      beforeTransaction: () => {
+        transactions += 1;
+        if (transactions === 3) nowUs += 900_000;
+      },
+    },
+  );
+  await gate.load(VIPS);
+  const renewal = await gate.renew({ addresses: ADDRESSES, leaseEndUs: 1_900_000, permitUs: PERMIT_US });
+  expect(renewal).toMatchObject({ outcome: "refused", refusal: "lease-passed" });
+  expect(gate.stats().lateAcknowledgements).toBe(1);
+  expect(ADDRESSES.map((address) => tables.passes(address))).toEqual([false, false]);
+});

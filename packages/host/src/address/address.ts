@@ -12,8 +12,9 @@ export interface AddressInspection {
 /** Puts cluster addresses on a device and takes them away. */
 export interface Address {
   /**
-   * Adds the address, or corrects its lifetime when it is there. IPv6 without duplicate detection (`nodad`) and, both
-   * families, without a route of its own when the device has none to lose (`noprefixroute`).
+   * Adds the address, or corrects its lifetime when it is there. IPv6 comes without duplicate detection (`nodad`), as
+   * deprecated (the host does not use it for connections of its own), and without a route of its own where the device
+   * has one for that prefix. IPv4 tells the kernel to keep the host's own address when this one goes.
    * `validSeconds` is clean-up, not a belt: the kernel removes the address that long after the last `add` or `refresh`.
    * Throws QuorateError INTERFACE_MISSING, NOT_ROOT, TOOL_MISSING, TOOL_FAILED.
    */

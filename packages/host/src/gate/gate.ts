@@ -26,7 +26,10 @@ export type GateRefusal =
   | "not-loaded"
   /** `shut` or another `load` came in between. */
   | "overtaken"
-  /** nft did not answer in time; it was ended and will be started anew. */
+  /**
+   * nft did not answer in time; it was ended and will be started anew. The renewal may have been committed before: the
+   * gate may be open, until the lease's end at most.
+   */
   | "timed-out"
   /** nft is missing or said no; `message` holds its words. */
   | "tool-failed";
