@@ -20,10 +20,14 @@ function peerOf(state: MembershipState, peer: PeerRecord, nowUs: number): Peer {
   };
 }
 
-/** The complete present statement to the other services of the node. */
+/**
+ * The complete present statement to the other services of the node. Its stamp is the last tick: whatever had
+ * come by then has been read and passed on. The evaluator holds silence against a peer only up to there, or a
+ * thawed node would take its own unread queue for the death of everybody.
+ */
 export function peersMessage(state: MembershipState, nowUs: number): PeersMessage {
   return {
-    stampUs: nowUs,
+    stampUs: state.health.lastTickUs,
     node: state.self,
     bootId: state.bootId,
     incarnation: state.incarnation,

@@ -13,7 +13,10 @@ import { counted, type LinkState, type MembershipState, noCounters, type PeerRec
 import { SEND_BURST } from "./timing.ts";
 
 export type MembershipInput =
-  /** Every `timing.tickUs`; a late one is how we learn that our own loop was late. */
+  /**
+   * Every `timing.tickUs`; a late one is how we learn that our own loop was late. The shell promises that all
+   * datagrams that had come by this tick's `nowUs` were given before it.
+   */
   | { readonly kind: "tick" }
   /** Opened, authenticated, of the agreed form; `receivedAtUs` was read at the socket. */
   | {

@@ -107,6 +107,46 @@ describe("failure detection", () => {
     expect(world.lastPeers(1).peers[0]?.bootId).toBe(bootOf(2, 1));
   });
 
+  it("breaks no route after an outage of less than T", () => {
+    const world = new World([1, 2]);
+    world.run(T);
+    world.cut(2, 1);
+    world.run(0.8 * T);
+    expect(world.seen(1, 2).state).toBe("suspect");
+    world.heal();
+    world.run(T);
+    expect(world.seen(1, 2).state).toBe("joined");
+    expect(world.effectsOf(1, "break-route")).toEqual([]);
+  });
+
+  it("takes nothing that another boot of the peer confirmed", () => {
+    const world = new World([1, 2]);
+    world.run(T);
+    world.kill(2);
+    world.cut(1, 2);
+    world.start(2, { boot: 1 });
+    expect(world.seen(1, 2)).toEqual({ state: "suspect", code: "answer-missing" });
+    world.run(1.2 * T);
+    expect(world.seen(1, 2).state).toBe("one-way");
+  });
+
+  it("passes through suspect, not one-way, when an outage is over", () => {
+    const world = new World([1, 2]);
+    world.run(T);
+    world.cut(1, 2);
+    world.cut(2, 1);
+    world.run(5 * T);
+    world.heal();
+    world.run(T);
+    for (const [by, of] of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      const path = world.effectsOf(by, "peer-changed").filter((effect) => effect.node === of);
+      expect(path.map((effect) => effect.new)).not.toContain("one-way");
+    }
+  });
+
   it("passes through suspect, not one-way, when a peer comes back", () => {
     const world = new World([1, 2]);
     world.run(T);
@@ -160,6 +200,21 @@ describe("own health", () => {
     expect(world.lastPeers(1).patience).toBeLessThanOrEqual(3);
     world.run(25 * T);
     expect(world.lastPeers(1).patience).toBe(1);
+  });
+
+  it("stamps what it tells with the last tick, by which everything was read", () => {
+    const world = new World([1, 2]);
+    world.run(2 * T);
+    world.freeze(1);
+    world.run(10 * T);
+    const backlog = world.host(1).queue.splice(0);
+    const tickUs = world.host(1).state.health.lastTickUs;
+    world.host(1).frozen = false;
+    for (const { input } of backlog) world.input(1, input);
+    expect(world.lastPeers(1).stampUs).toBeLessThanOrEqual(tickUs);
+    world.input(1, { kind: "tick" });
+    world.input(1, { kind: "own-problem", problem: null });
+    expect(world.lastPeers(1).stampUs).toBe(world.nowUs);
   });
 
   it("still finds a peer dead that died during the freeze, within the capped patience", () => {

@@ -158,6 +158,7 @@ describe("goodbye", () => {
     if (last === undefined) throw new Error("nothing sent");
     world.deliver(1, { ...last, counter: last.counter + 50 });
     expect(world.seen(1, 2).state).toBe("left");
+    expect(world.host(1).state.counters.refused_after_goodbye).toBe(1);
     world.start(2);
     world.run(T / 5);
     expect(world.seen(1, 2).state).toBe("joined");

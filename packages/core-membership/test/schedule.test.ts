@@ -94,7 +94,7 @@ describe("random schedules", () => {
           }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 });

@@ -37,6 +37,11 @@ export class DatagramDoor {
     this.#opener = new Opener(options);
   }
 
+  /** All that ever came in. */
+  get received(): number {
+    return this.#received;
+  }
+
   get refused(): number {
     return this.#refused;
   }

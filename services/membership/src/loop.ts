@@ -13,6 +13,7 @@ import { type Logger, monotonicUs } from "@quorate/runtime";
 import { DatagramDoor } from "./datagram-door.ts";
 import type { IncarnationFile } from "./incarnation-file.ts";
 import { RingSet } from "./net/ring-set.ts";
+import { QUEUE_DATAGRAMS_MAX, READ_BATCH } from "./net/ring-socket.ts";
 import type { ClusterKey } from "./wire/key-file.ts";
 import { Sealer } from "./wire/sealer.ts";
 
@@ -34,6 +35,9 @@ export interface LoopOptions {
 /** Ticks between two attempts to write down an incarnation that the disk refused. */
 const RETRY_TICKS = 200;
 
+/** Turns of the event loop after which a socket's queue has surely been read once from end to end. */
+const TURNS_MAX = Math.ceil(QUEUE_DATAGRAMS_MAX / READ_BATCH);
+
 /** Joins the core to clock, sockets and disk. */
 export class MembershipLoop {
   readonly #options: LoopOptions;
@@ -44,6 +48,7 @@ export class MembershipLoop {
   #sealer: Sealer;
   #timer: NodeJS.Timeout | undefined;
   #ticks = 0;
+  #stopped = false;
   #oversized = 0;
   readonly #begin: Outcome;
 
@@ -112,8 +117,12 @@ export class MembershipLoop {
     return peersMessage(this.#state, monotonicUs());
   }
 
-  input(input: MembershipInput): void {
-    const outcome = stepMembership(this.#state, monotonicUs(), input);
+  input(input: Exclude<MembershipInput, { kind: "tick" }>): void {
+    this.#step(input, monotonicUs());
+  }
+
+  #step(input: MembershipInput, nowUs: number): void {
+    const outcome = stepMembership(this.#state, nowUs, input);
     this.#state = outcome.state;
     for (const reason of outcome.reasons) this.#log(reason);
     this.#perform(outcome.effects);
@@ -132,6 +141,7 @@ export class MembershipLoop {
   /** Several goodbyes, if the core says that it is one; then nothing more is sent or heard. */
   async leave(): Promise<void> {
     clearInterval(this.#timer);
+    this.#stopped = true;
     for (let count = 0; count < 3; count += 1) {
       this.input({ kind: "leave" });
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -142,11 +152,27 @@ export class MembershipLoop {
   #startClock(): void {
     clearInterval(this.#timer);
     const { timing } = this.#state.config;
-    this.#timer = setInterval(() => this.#tick(), timing.tickUs / 1000);
+    this.#timer = setInterval(() => this.#tickWhenDrained(monotonicUs(), 1), timing.tickUs / 1000);
   }
 
-  #tick(): void {
-    this.input({ kind: "tick" });
+  /**
+   * A timer fires before the sockets are read, so after a pause of this process a tick of its own accord would
+   * find everybody silent. The tick comes after a turn of the loop that left no socket unread, or after so
+   * many that what had waited at the beginning must have been read even in a flood.
+   */
+  #tickWhenDrained(beganUs: number, turn: number): void {
+    const turnUs = monotonicUs();
+    const before = this.#door.received;
+    setImmediate(() => {
+      if (this.#stopped) return;
+      if (this.#door.received - before < READ_BATCH) this.#tick(turnUs);
+      else if (turn >= TURNS_MAX) this.#tick(beganUs);
+      else this.#tickWhenDrained(beganUs, turn + 1);
+    });
+  }
+
+  #tick(readUntilUs: number): void {
+    this.#step({ kind: "tick" }, readUntilUs);
     this.#ticks += 1;
     if (this.#ticks % RETRY_TICKS === 0) this.#options.incarnations.retry();
   }

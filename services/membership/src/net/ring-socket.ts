@@ -13,11 +13,21 @@ export interface RingSocketEvents {
   onSendError(error: Error): void;
 }
 
+/** Asked of the kernel, which doubles it; bounds how many datagrams can wait, see `QUEUE_DATAGRAMS_MAX`. */
+const RECEIVE_BUFFER_BYTES = 212_992;
+
+/** The kernel books at least 704 bytes for the smallest datagram. */
+export const QUEUE_DATAGRAMS_MAX = Math.ceil((2 * RECEIVE_BUFFER_BYTES) / 704);
+
+/** libuv reads at most this many datagrams of one socket before it goes on to something else. */
+export const READ_BATCH = 32;
+
 /** No name is ever looked up: only addresses are given, and a resolver could block us. */
 function createRawSocket(binding: Binding, reuseAddr: boolean): Socket {
   return createSocket({
     type: binding.family === 6 ? "udp6" : "udp4",
     reuseAddr,
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
     lookup: (host, _options, callback) => callback(null, host, binding.family),
   });
 }
