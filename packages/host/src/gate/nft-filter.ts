@@ -20,6 +20,14 @@ import {
 /** Loading may wait behind other users of nftables; it has a process of its own and holds nobody up. */
 const LOAD_TIMEOUT_MS = 2_000;
 
+/** `Error: syntax error, …`, the word, and carets below it. */
+function complaintAt(text: string, mark: string): number | undefined {
+  const word = text.lastIndexOf(`\n${mark}\n`);
+  if (word < 0 || !/^[ \t]*\^+\n$/.test(text.slice(word + mark.length + 2))) return undefined;
+  const start = text.lastIndexOf("\n", word - 1) + 1;
+  return text.slice(start, word).includes("Error: syntax error") ? start : undefined;
+}
+
 /** nftables through one `nft -i` that is kept open. */
 export class NftFilter implements KernelFilter {
   readonly #context: HostContext;
@@ -38,7 +46,7 @@ export class NftFilter implements KernelFilter {
     this.#session = new ToolSession(context, {
       tool: "nft",
       arguments: ["-i"],
-      complaint: (mark) => new RegExp(`[^\\n]*Error: syntax error[^\\n]*\\n${mark}\\n[ \\t]*\\^+\\n$`),
+      complaintAt,
     });
   }
 

@@ -17,7 +17,11 @@ export function createIpTool(context: HostContext): IpTool {
   const session = new ToolSession(context, {
     tool: "ip",
     arguments: ["-j", "-force", "-batch", "-"],
-    complaint: (mark) => new RegExp(`Object "${mark}" is unknown[^\\n]*\\nCommand failed [^\\n]*\\n$`),
+    complaintAt(text, mark) {
+      const start = text.lastIndexOf(`Object "${mark}" is unknown`);
+      const whole = start >= 0 && /^[^\n]*\nCommand failed [^\n]*\n$/.test(text.slice(start));
+      return whole ? start : undefined;
+    },
   });
   async function attempt(line: string): Promise<{ text: string } | { error: QuorateError }> {
     const answer = await session.execute(line, ANSWER_TIMEOUT_MS);

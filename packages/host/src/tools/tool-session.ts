@@ -12,13 +12,15 @@ export type SessionAnswer =
 export interface ToolSessionOptions {
   readonly tool: string;
   readonly arguments: readonly string[];
-  /** The tool's complaint, at the very end of its output, about the unknown word `mark` on a line of its own. */
-  complaint(mark: string): RegExp;
+  /**
+   * Where the tool's complaint about the unknown word `mark`, at the very end of its output, begins; undefined when
+   * it is not complete. By plain searching: a new regular expression per line would cost more than the tool.
+   */
+  complaintAt(text: string, mark: string): number | undefined;
 }
 
 interface Pending {
   readonly mark: string;
-  readonly complaint: RegExp;
   settle(answer: SessionAnswer): void;
   fail(error: unknown): void;
 }
@@ -103,7 +105,6 @@ export class ToolSession {
       this.#text = "";
       this.#pending = {
         mark,
-        complaint: this.#options.complaint(mark),
         settle: (answer) => {
           done();
           resolve(answer);
@@ -159,10 +160,9 @@ export class ToolSession {
       this.#abandon(child, `${this.#options.tool} said too much and was killed`);
       return;
     }
-    if (!this.#text.includes(pending.mark)) return;
-    const match = pending.complaint.exec(this.#text);
-    if (match === null) return;
-    const answer = this.#text.slice(0, match.index);
+    const at = this.#options.complaintAt(this.#text, pending.mark);
+    if (at === undefined) return;
+    const answer = this.#text.slice(0, at);
     this.#text = "";
     if (this.#linesOfProcess >= LINES_PER_PROCESS) this.#retire(child);
     pending.settle({ kind: "answered", text: answer });
