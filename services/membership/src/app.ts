@@ -1,7 +1,7 @@
-import { type ClusterConfig, QuorateError } from "@quorate/contracts";
+import { readFileSync } from "node:fs";
+import { assertNever, type ClusterConfig, QuorateError } from "@quorate/contracts";
 import { hostsResolver, readClusterConfig, refusalError } from "@quorate/corosync-conf";
 import type { MembershipEffect } from "@quorate/core-membership";
-import { assertNever } from "@quorate/contracts";
 import {
   breakRoute,
   Bus,
@@ -12,7 +12,6 @@ import {
   type ServiceContext,
   startHealthServer,
 } from "@quorate/runtime";
-import { readFileSync } from "node:fs";
 import { MembershipEvents } from "./events.ts";
 import { IncarnationFile } from "./incarnation-file.ts";
 import { MembershipLoop } from "./loop.ts";

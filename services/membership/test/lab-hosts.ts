@@ -173,7 +173,8 @@ export class LabHost {
     this.order({ kind: "status" });
     const found = () => this.lines.slice(from).find((line) => line.kind === "status");
     await this.until("status is answered", () => found() !== undefined);
-    return (found()?.["answer"] as { counters: Record<string, number> }).counters;
+    const answer = found()?.["answer"] as { counters: Record<string, number> } | undefined;
+    return answer?.counters ?? {};
   }
 
   async until(what: string, condition: () => boolean, limitMs = 30_000): Promise<void> {
