@@ -102,7 +102,7 @@ async function captureIn(cable: Cable, heard: string[]): Promise<ChildProcess> {
     [`--net=/run/netns/${cable.peer}`, "tcpdump", "--immediate-mode", "-lnp", "-i", "net0", filter],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
-  createInterface({ input: capture.stdout as NodeJS.ReadableStream }).on("line", (line) => {
+  createInterface({ input: capture.stdout }).on("line", (line) => {
     const claim =
       /who-has (\S+) tell \1[, ]/.exec(line) ??
       /Reply (\S+) is-at/.exec(line) ??

@@ -16,5 +16,5 @@ const renewal = await gate.renew({
   leaseEndUs: monotonicNowUs() + Number(leaseUs),
   permitUs: Number(permitUs),
 });
-console.log(JSON.stringify({ renewal, late: gate.stats().lateAcknowledgements }));
+process.stdout.write(`${JSON.stringify({ renewal, late: gate.stats().lateAcknowledgements })}\n`);
 await gate.close();

@@ -22,18 +22,19 @@ export class ProcessWatch {
   }
 
   #lookLater(process: ProcessIdentity): void {
-    this.#timer = setTimeout(() => {
-      void isRunning(process).then((running) => {
-        if (process !== this.#process) return;
-        if (running) {
-          this.#lookLater(process);
-        } else {
-          this.#process = undefined;
-          this.#ended();
-        }
-      });
-    }, LOOK_EVERY_MS);
+    this.#timer = setTimeout(() => void this.#look(process), LOOK_EVERY_MS);
     // Watching alone is no reason to stay alive.
     this.#timer.unref();
+  }
+
+  async #look(process: ProcessIdentity): Promise<void> {
+    const running = await isRunning(process);
+    if (process !== this.#process) return;
+    if (running) {
+      this.#lookLater(process);
+      return;
+    }
+    this.#process = undefined;
+    this.#ended();
   }
 }

@@ -1,9 +1,9 @@
-// Prints what renewing, shutting and inspecting the gate cost: node packages/host/test/bench-renew.ts [ROUNDS]
+// Prints what renewing, shutting and inspecting the gate cost: node packages/host/bench/renew.ts [ROUNDS]
 import { readFileSync } from "node:fs";
 import { createRealAddress } from "../src/address/real-address.ts";
 import { createRealGate } from "../src/gate/real-gate.ts";
 import { createIpTool } from "../src/tools/ip-tool.ts";
-import { Cable, pauseMs } from "./namespaces.ts";
+import { Cable, pauseMs } from "../test/namespaces.ts";
 
 const rounds = Number(process.argv[2] ?? "300");
 const cable = new Cable();
@@ -25,6 +25,10 @@ function cpuUs(): number {
   return own.user + own.system + ticks * 10_000;
 }
 
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
 async function measure(what: string, act: () => Promise<unknown>): Promise<void> {
   await act();
   const tookUs: number[] = [];
@@ -38,7 +42,7 @@ async function measure(what: string, act: () => Promise<unknown>): Promise<void>
   const perRoundUs = (cpuUs() - beforeUs) / rounds;
   tookUs.sort((a, b) => a - b);
   const at = (part: number): number => tookUs[Math.floor(part * (rounds - 1))] ?? 0;
-  console.log(
+  say(
     `${what.padEnd(24)} median ${at(0.5)} us  p99 ${at(0.99)} us  max ${at(1)} us  ` +
       `CPU ${perRoundUs.toFixed(0)} us  (n ${rounds})`,
   );
@@ -57,7 +61,7 @@ try {
   await measure("shut, read back", () => gate.shut());
   await measure("refresh the address", () => address.refresh(ip, 30));
   await measure("inspect the address", () => address.inspect(ip));
-  console.log(`load average ${readFileSync("/proc/loadavg", "utf8").split(" ").slice(0, 3).join(" ")}`);
+  say(`load average ${readFileSync("/proc/loadavg", "utf8").split(" ").slice(0, 3).join(" ")}`);
 } finally {
   await gate.close();
   await tool.close();
