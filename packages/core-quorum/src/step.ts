@@ -26,8 +26,9 @@ import {
   buildQuorumMessage,
   grantContent,
   noteFork,
+  roleOf,
 } from "./outgoing.ts";
-import { renewPromise } from "./promise.ts";
+import { renewPromise, runningPromise } from "./promise.ts";
 import { learnCommitted, takeStored } from "./register.ts";
 import {
   promiseTiming,
@@ -112,7 +113,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
   const last = reasons.at(-1);
   if (last !== undefined) state.reason = last;
 
-  const effects = outgoing(state, nowUs, answer);
+  const effects = outgoing(state, nowUs, answer, reasons.length > 0);
   if (state.durable !== durableBefore || state.unsaved) {
     effects.unshift({ kind: "persist", state: state.durable });
     state.unsaved = false;
@@ -182,7 +183,7 @@ function voidLeases(state: QuorumState, nowUs: number): void {
   if (state.wonTerm !== null) state.masterLeaseEndUs = Math.min(state.masterLeaseEndUs, nowUs);
 }
 
-function outgoing(state: QuorumState, nowUs: number, answer: boolean): QuorumEffect[] {
+function outgoing(state: QuorumState, nowUs: number, answer: boolean, news: boolean): QuorumEffect[] {
   const { heartbeatUs, tokenUs } = promiseTiming(state);
   const effects: QuorumEffect[] = [];
   if (nowUs >= state.silentUntilUs && !state.resuming) {
@@ -204,26 +205,23 @@ function outgoing(state: QuorumState, nowUs: number, answer: boolean): QuorumEff
       effects.push({ kind: "grant", grant });
     }
   }
-  const message = buildQuorumMessage(state, nowUs);
-  const content = quorumContent(message);
-  if (content !== state.lastQuorumContent || nowUs >= state.nextQuorumUs) {
-    state.lastQuorumContent = content;
+  // Most steps only renew: the whole judgement is put together when something in it may have changed.
+  const due =
+    nowUs >= state.nextQuorumUs ||
+    effects.some((effect) => effect.kind === "ballot" && effect.ballot.changed);
+  if (due || news || quorumKey(state, nowUs) !== state.lastQuorumContent) {
+    state.lastQuorumContent = quorumKey(state, nowUs);
     state.nextQuorumUs = nowUs + tokenUs / 2;
-    effects.push({ kind: "quorum", message });
+    effects.push({ kind: "quorum", message: buildQuorumMessage(state, nowUs) });
   }
   return effects;
 }
 
-function quorumContent(message: ReturnType<typeof buildQuorumMessage>): string {
-  const {
-    stampUs: _stamp,
-    masterLeaseEndUs: _master,
-    nodeLeaseEndUs: _node,
-    promise,
-    reason,
-    ...content
-  } = message;
-  return JSON.stringify({ ...content, promisedTo: promise?.to, reason: reason.code });
+/** What of the judgement changes without a reason or a ballot of our own to tell. */
+function quorumKey(state: QuorumState, nowUs: number): string {
+  const running = runningPromise(state, nowUs);
+  const leads = running === null ? "" : `${running.to} ${state.peers.get(running.to)?.ballot.master}`;
+  return `${roleOf(state, nowUs)} ${leads} ${state.hindrance?.code} ${state.committed?.version} ${state.forkedWith} ${state.disarmedUntil}`;
 }
 
 function wakeAtUs(state: QuorumState, nowUs: number): number {

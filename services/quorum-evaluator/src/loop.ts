@@ -1,5 +1,11 @@
 import type { EvaluatorState, QuorumMessage, Reason } from "@quorate/contracts";
-import { type QuorumEffect, type QuorumInput, type QuorumState, stepQuorum } from "@quorate/core-quorum";
+import {
+  type QuorumEffect,
+  type QuorumInput,
+  type QuorumState,
+  stepQuorum,
+  timingOf,
+} from "@quorate/core-quorum";
 import { monotonicUs } from "@quorate/runtime";
 
 export type LoopInput = QuorumInput extends infer Input
@@ -15,12 +21,15 @@ export type LoopDoors = {
   publish(message: QuorumMessage, reasons: readonly Reason[]): void;
   /** The kernel stood still since the last call: the monotonic clock did not see it. */
   hostWasSuspended(): boolean;
+  /** Resolves once all local messages sent before the call have been handed in; false if that is not known. */
+  barrier(): Promise<boolean>;
   /** The disk refused, or takes writes again (null). */
   diskTrouble(error: Error | null): void;
 };
 
 const LEAST_WAIT_MS = 1;
 const DISK_RETRY_MS = 100;
+const BARRIER_EVERY_MS = 10;
 
 /**
  * Turns the core: every input is one step, and its effects leave in the order persist, send, act. While the
@@ -34,6 +43,7 @@ export class QuorumLoop {
   private unsaved: EvaluatorState | null = null;
   private held: Reason[] = [];
   private drainedUs = 0;
+  private asking = false;
   private message: QuorumMessage | null = null;
 
   constructor(state: QuorumState, doors: LoopDoors) {
@@ -50,11 +60,6 @@ export class QuorumLoop {
     return this.state;
   }
 
-  /** All local messages sent before this instant have been handed in. */
-  noteDrained(untilUs: number): void {
-    this.drainedUs = Math.max(this.drainedUs, untilUs);
-  }
-
   /** One decision. Returns why an order was refused, or null. */
   step(input: LoopInput): Reason | null {
     if (this.doors.hostWasSuspended()) this.decide({ kind: "suspended-host" });
@@ -65,6 +70,7 @@ export class QuorumLoop {
     const nowUs = monotonicUs();
     const result = stepQuorum(this.state, { ...input, nowUs, drainedUs: this.drainedUs });
     this.state = result.state;
+    this.readAhead(nowUs);
     this.held.push(...result.reasons);
     const persist = result.effects.find((effect) => effect.kind === "persist");
     if (persist !== undefined) this.unsaved = persist.state;
@@ -76,6 +82,22 @@ export class QuorumLoop {
   stop(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+  }
+
+  /** While this node is master and somebody is silent: makes sure of what has been read, before it judges. */
+  private readAhead(nowUs: number): void {
+    if (this.asking || this.state.wonTerm === null) return;
+    const suspectUs = timingOf(this.state.durable.voters.tokenMs).tokenUs / 2;
+    const silent = [...this.state.peers.values()].some((peer) => nowUs - peer.receivedAtUs > suspectUs);
+    const unheard = this.state.peers.size < this.state.durable.voters.nodes.length - 1;
+    if (!silent && !unheard) return;
+    this.asking = true;
+    void this.doors.barrier().then((read) => {
+      if (read) this.drainedUs = Math.max(this.drainedUs, nowUs);
+      setTimeout(() => {
+        this.asking = false;
+      }, BARRIER_EVERY_MS);
+    });
   }
 
   private save(): boolean {
