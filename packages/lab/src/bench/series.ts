@@ -121,30 +121,38 @@ async function takeThawAlone(bench: BenchLab, round: number): Promise<Sample> {
 
 /**
  * A renewal computed and not committed: the kernel's tool (nft) is stopped at a random instant, so that the
- * actuator's command lies in its pipe; it goes on when another node has long been master.
+ * actuator's next command lies in its pipe, then the actuator too. When another node has long been master, the
+ * tool goes on alone and commits what it finds; then the actuator.
  */
 async function takeLateCommit(bench: BenchLab): Promise<Sample> {
   const master = (await bench.whole()).node.id;
   const { tokenMs } = bench.lab.record();
-  const tools = processesOfHost(bench.lab.host(master).init?.pid ?? 0).filter(({ command }) =>
-    /^\S*nft\b/.test(command),
-  );
+  const initPid = bench.lab.host(master).init?.pid ?? 0;
+  const tools = processesOfHost(initPid).filter(({ command }) => /^\S*nft\b/.test(command));
   if (tools.length === 0) throw bench.stuck(`node-${master} runs no nft`);
   await sleep(Math.random() * tokenMs);
   const window = bench.observer.observe();
-  for (const tool of tools) process.kill(tool.pid, "SIGSTOP");
-  const stopMs = tokenMs * (0.5 + Math.random() * 9.5);
-  await sleep(stopMs);
-  for (const tool of tools) {
-    try {
-      process.kill(tool.pid, "SIGCONT");
-    } catch {
-      // The actuator has replaced a tool that did not answer.
-    }
-  }
+  const taken = bench.takenFrom(master);
+  for (const tool of tools) signalIfThere(tool.pid, "SIGSTOP");
+  // A renewal is due every tenth of a token: sometimes it lies in the pipe by then, sometimes only its permit.
+  const pipeMs = Math.random() * (tokenMs / 5);
+  await sleep(pipeMs);
+  await bench.lab.signalNamed(master, "failover-actuator", "SIGSTOP");
+  await taken;
+  for (const tool of tools) signalIfThere(tool.pid, "SIGCONT");
+  await sleep(2 * tokenMs);
+  await bench.lab.signalNamed(master, "failover-actuator", "SIGCONT");
   await bench.whole();
   await sleep(tokenMs);
-  return bench.sample(`nft stopped for ${Math.round(stopMs)} ms`, gapsOf(bench.finish(window)));
+  return bench.sample(`actuator stopped ${Math.round(pipeMs)} ms after nft`, gapsOf(bench.finish(window)));
+}
+
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // The actuator has replaced a tool that did not answer.
+  }
 }
 
 const CRASH_WATCH_MS = 4000;
