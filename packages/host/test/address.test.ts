@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import type { ClusterIp } from "@quorate/contracts";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Address } from "../src/address/address.ts";
@@ -11,8 +12,9 @@ import { createFakeLinkMonitor } from "../src/link-monitor/fake-link-monitor.ts"
 import type { LinkEvent, LinkMonitor } from "../src/link-monitor/link-monitor.ts";
 import { createRealLinkMonitor } from "../src/link-monitor/real-link-monitor.ts";
 import { createIpTool } from "../src/tools/ip-tool.ts";
-import { Cable, pauseMs } from "./namespaces.ts";
+import { Cable, pauseMs, run } from "./namespaces.ts";
 
+const MONITOR_MODULE = new URL("../src/link-monitor/real-link-monitor.ts", import.meta.url).href;
 const V4: ClusterIp = { address: "10.9.0.100", family: 4, device: "net0", prefixLength: 24 };
 const V6: ClusterIp = { address: "fd00:9::100", family: 6, device: "net0", prefixLength: 64 };
 
@@ -196,6 +198,25 @@ describe("the real address", () => {
       const lost = (): boolean => events.some((event) => event.kind === "link" && !event.carrier);
       // The kernel itself holds link events back, to one a second.
       await expect.poll(lost, { timeout: 5_000 }).toBe(true);
+    } finally {
+      await world.end();
+    }
+  });
+
+  test("a monitor ends with the process that opened it", async () => {
+    const world = realWorld();
+    try {
+      const program = `
+        import { createRealLinkMonitor } from ${JSON.stringify(MONITOR_MODULE)};
+        const commandPrefix = ["nsenter", "--net=/run/netns/${world.cable.host}"];
+        const monitor = createRealLinkMonitor({ nowUs: () => Number(process.hrtime.bigint() / 1000n), commandPrefix });
+        await monitor.start();
+        process.kill(process.pid, "SIGKILL");`;
+      const result = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+        encoding: "utf8",
+      });
+      expect(result).toMatchObject({ signal: "SIGKILL", stderr: "" });
+      await expect.poll(() => run("ip", "netns", "pids", world.cable.host).trim()).toBe("");
     } finally {
       await world.end();
     }

@@ -52,7 +52,9 @@ class RealLinkMonitor implements LinkMonitor {
   }
 
   async #spawn(): Promise<void> {
-    const [file, rest] = toolCommand(this.#context, ["ip", "-o", "monitor", "address", "link"]);
+    // Unlike tools that read from us, this one would not notice our end before the next event.
+    const command = ["setpriv", "--pdeathsig", "KILL", "ip", "-o", "monitor", "address", "link"];
+    const [file, rest] = toolCommand(this.#context, command);
     const child = spawn(file, rest, { stdio: ["ignore", "pipe", "ignore"], env: toolEnvironment() });
     this.#child = child;
     createInterface({ input: child.stdout }).on("line", (line) => {
@@ -64,7 +66,11 @@ class RealLinkMonitor implements LinkMonitor {
         reject(error.code === "ENOENT" ? toolMissing(file, error) : toolFailed("ip", error.message)),
       );
       child.once("close", (exitCode) =>
-        reject(toolFailed("ip", `monitor ended (exit ${exitCode ?? "by a signal"})`)),
+        reject(
+          exitCode === 127
+            ? toolMissing("ip")
+            : toolFailed("ip", `monitor ended (exit ${exitCode ?? "by a signal"})`),
+        ),
       );
     });
     try {

@@ -8,6 +8,7 @@ const PACKAGE_OF_TOOL: Readonly<Record<string, string>> = {
   nft: "nftables",
   nsenter: "util-linux",
   perl: "perl-base",
+  setpriv: "util-linux",
   sh: "dash",
   systemctl: "systemd",
 };
