@@ -1,10 +1,15 @@
-// Writes docs/events.md and docs/schemas/events.json; with --check it writes nothing and fails when one differs.
+// Writes docs/events.md, docs/schemas/events.json and docs/manual/errors.md; with --check it writes nothing and fails when one differs.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { errorsMarkdown } from "./errors-documents.ts";
 import { eventsJsonSchema, eventsMarkdown } from "./events-documents.ts";
 
 const docs = join(import.meta.dirname, "../../../docs");
-const files = { "events.md": eventsMarkdown(), "schemas/events.json": eventsJsonSchema() };
+const files = {
+  "events.md": eventsMarkdown(),
+  "schemas/events.json": eventsJsonSchema(),
+  "manual/errors.md": errorsMarkdown(),
+};
 for (const [name, content] of Object.entries(files)) {
   const path = join(docs, name);
   if (process.argv.includes("--check")) {
