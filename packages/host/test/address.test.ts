@@ -206,6 +206,8 @@ describe("the real address", () => {
   test("a monitor ends with the process that opened it", async () => {
     const world = realWorld();
     try {
+      // No event of duplicate detection may come to its help.
+      world.cable.inHost("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/net0/disable_ipv6");
       const program = `
         import { createRealLinkMonitor } from ${JSON.stringify(MONITOR_MODULE)};
         const commandPrefix = ["nsenter", "--net=/run/netns/${world.cable.host}"];
