@@ -91,13 +91,15 @@ export class QuorumLoop {
     const silent = [...this.state.peers.values()].some((peer) => nowUs - peer.receivedAtUs > suspectUs);
     const unheard = this.state.peers.size < this.state.durable.voters.nodes.length - 1;
     if (!silent && !unheard) return;
+    void this.askBarrier(nowUs);
+  }
+
+  private async askBarrier(askedAtUs: number): Promise<void> {
     this.asking = true;
-    void this.doors.barrier().then((read) => {
-      if (read) this.drainedUs = Math.max(this.drainedUs, nowUs);
-      setTimeout(() => {
-        this.asking = false;
-      }, BARRIER_EVERY_MS);
-    });
+    if (await this.doors.barrier()) this.drainedUs = Math.max(this.drainedUs, askedAtUs);
+    setTimeout(() => {
+      this.asking = false;
+    }, BARRIER_EVERY_MS);
   }
 
   private save(): boolean {
