@@ -323,3 +323,25 @@ describe("configuration", () => {
     expect(world.violations).toEqual([]);
   });
 });
+
+describe("purity", () => {
+  it("does not change the state it is given", () => {
+    const world = new World();
+    const before = () => structuredClone(world.state);
+    let kept = world.state;
+    let copy = before();
+    for (let turn = 0; turn < 200; turn++) {
+      if (turn === 100) world.interface.clear();
+      if (turn === 120) world.foreign = true;
+      const role = turn > 150 ? "slave" : "master";
+      world.input({ kind: "grant", grant: grantOf(world.nowUs, { role, term: turn > 150 ? 2 : 1 }) });
+      expect(kept).toEqual(copy);
+      kept = world.state;
+      copy = before();
+      world.run(50_000);
+      expect(kept).toEqual(copy);
+      kept = world.state;
+      copy = before();
+    }
+  });
+});

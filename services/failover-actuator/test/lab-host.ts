@@ -111,7 +111,7 @@ export class LabHost {
   }
 
   spawnIn(namespace: string, command: string, words: string[], environment: NodeJS.ProcessEnv = process.env) {
-    return spawn("/usr/bin/nsenter", [`--net=/run/netns/${namespace}`, command, ...words], {
+    return spawn("nsenter", [`--net=/run/netns/${namespace}`, command, ...words], {
       stdio: ["pipe", "pipe", "inherit"],
       env: environment,
     });
@@ -132,9 +132,11 @@ export class LabHost {
     await this.until("the bus is there", () => this.lines.some(({ kind }) => kind === "bus"));
   }
 
-  startActuator(environment: NodeJS.ProcessEnv = process.env): void {
+  /** `prefix` is put in front of the command line. */
+  startActuator(prefix: string[] = []): void {
     const words = ["--node-id", String(NODE), "--state-dir", this.stateDir, "--run-dir", this.runDir];
-    this.actuator = this.spawnIn(this.host, process.execPath, [this.#bundle, ...words], environment);
+    const [command = "", ...rest] = [...prefix, process.execPath, this.#bundle, ...words];
+    this.actuator = this.spawnIn(this.host, command, rest);
     readLines(this.actuator, (text) => void this.logs.push(text));
   }
 
