@@ -18,10 +18,11 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { applyFile, arm, changePrio, disarm, moveMaster, parseDuration } from "./commands/change.ts";
 import { checkFile, showConfiguration, showHistory } from "./commands/config.ts";
 import { followEvents } from "./commands/events.ts";
+import { showLog } from "./commands/log.ts";
 import { initNode } from "./commands/init.ts";
 import { lookAtNodes, lookAtQuorum, lookAtStatus } from "./commands/look.ts";
 import { runNode } from "./node-run/supervisor.ts";
-import { failureJson, failureText, type Shown, show } from "./output.ts";
+import { failureJson, failureText, type Output, PROCESS_OUTPUT, type Shown, show } from "./output.ts";
 import { resolve } from "node:path";
 
 interface Common {
@@ -63,9 +64,13 @@ const OTHER_NAMES: Record<string, string> = {
 };
 
 /** Runs one command line. Answers the exit code; prints errors with what to do about them. */
-export async function runCommand(calledAs: string, argv: readonly string[]): Promise<ExitCode> {
+export async function runCommand(
+  calledAs: string,
+  argv: readonly string[],
+  output: Output = PROCESS_OUTPUT,
+): Promise<ExitCode> {
   let exit: ExitCode = EXIT_CODES.ok;
-  const program = buildProgram((code) => {
+  const program = buildProgram(output, (code) => {
     exit = code;
   });
   const other = OTHER_NAMES[calledAs];
@@ -78,26 +83,32 @@ export async function runCommand(calledAs: string, argv: readonly string[]): Pro
       return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
     }
     if (!(error instanceof QuorateError)) throw error;
-    if (args.includes("--json")) process.stdout.write(`${JSON.stringify(failureJson(error))}\n`);
-    process.stderr.write(failureText(error));
+    if (args.includes("--json")) output.write(`${JSON.stringify(failureJson(error))}\n`);
+    output.complain(failureText(error));
     return error.exitCode;
   }
 }
 
-function buildProgram(end: (code: ExitCode) => void): Command {
+function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
   const program = new Command("quorate")
     .description("Keeps a cluster address, a service and virtual machines running when hosts die.")
     .version(QUORATE_VERSION)
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => output.write(text),
+      writeErr: (text) => output.complain(text),
+    });
   const shows = (command: Command, look: (options: Common) => Promise<Shown>) => {
     command.action(async () => {
       const options: Common = command.opts();
-      end(await show(options, () => look(options)));
+      end(await show(output, options, () => look(options)));
     });
   };
 
-  shows(located(program.command("status").description("who is what, and what is degraded")), lookAtStatus);
+  shows(located(program.command("status").description("who is what, and what is degraded")), (options) =>
+    lookAtStatus(options, output),
+  );
   shows(
     located(program.command("nodes").description("the nodes, as `corolistener -l` lists them")).option(
       "-l",
@@ -134,7 +145,16 @@ function buildProgram(end: (code: ExitCode) => void): Command {
     .addOption(new Option("--domain <name...>", "only these").choices(EVENT_DOMAINS));
   events.action(async () => {
     const options = events.opts<Common & { domain?: Array<(typeof EVENT_DOMAINS)[number]> }>();
-    await followEvents(options, { json: options.json, domains: options.domain ?? [] });
+    await followEvents(output, options, { json: options.json, domains: options.domain ?? [] });
+  });
+  const log = located(program.command("log"), "act")
+    .description("what this node's processes wrote")
+    .argument("[name...]", "nats-server, membership, quorum-evaluator …; all when none is named")
+    .option("-n, --limit <number>", "how many lines", wholeNumber(1, 1_000_000), 50)
+    .option("-f, --follow", "go on as more comes");
+  log.action(async () => {
+    const options = log.opts<Common & { limit: number; follow?: boolean }>();
+    await showLog(output, options, { ...options, names: log.args });
   });
   return program;
 }

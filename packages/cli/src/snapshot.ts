@@ -43,6 +43,7 @@ export interface DistributorAnswer {
   committed: ConfigRef | null;
   fileNote: Reason | null;
   text: string;
+  problems: Reason[];
 }
 
 /** Everything that this node knows, and how old it is. */

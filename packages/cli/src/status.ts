@@ -225,6 +225,7 @@ function degradation(snapshot: Snapshot, status: Status): Reason[] {
     }
   }
   found.push(...(snapshot.quorum.value?.problems ?? []), ...(snapshot.report.value?.problems ?? []));
+  found.push(...(snapshot.distributor.value?.problems ?? []));
   for (const node of status.nodes) {
     if (node.isLocal || node.state === "joined" || node.state === "unknown") continue;
     add("peer_away", `Node ${node.id} (${node.address}) is ${node.state}.`);

@@ -1,14 +1,12 @@
 export { breakRoute } from "./break-route.ts";
 export {
-  type Answer,
   Bus,
   type BusCounters,
   type BusOptions,
   type BusSubscription,
   type LocalSubscribeOptions,
-  type RequestBody,
-  type Verb,
 } from "./bus.ts";
+export type { Answer, RequestBody, Verb } from "./bus-requests.ts";
 export { BOOTTIME_JUMP_LIMIT_US, BoottimeJumpDetector, bootId, monotonicUs } from "./clock.ts";
 export { type DurableFileOptions, writeFileDurably, writeFileDurablySync } from "./durable-file.ts";
 export { type EventInput, EventPublisher, SharedSequence } from "./event-publisher.ts";

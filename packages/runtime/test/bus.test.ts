@@ -1,4 +1,10 @@
-import { localSubject, type PeersMessage, QuorateError, requestSubject } from "@quorate/contracts";
+import {
+  localSubject,
+  type PeersMessage,
+  PeersMessageSchema,
+  QuorateError,
+  requestSubject,
+} from "@quorate/contracts";
 import fc from "fast-check";
 import { connect } from "nats";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -57,7 +63,8 @@ describe("bus", () => {
 
   it("refuses to send a message without the form, and counts it", async () => {
     const bus = await connected();
-    expect(bus.publishLocal("peers", { ...peersMessage(1), incarnation: 1.5 })).toBe(false);
+    const message = { ...peersMessage(1), incarnation: 1.5 };
+    expect(bus.publish("quorate.v1.x", PeersMessageSchema, message)).toBe(false);
     expect(bus.counters.invalid).toBe(1);
   });
 

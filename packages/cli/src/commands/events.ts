@@ -6,10 +6,12 @@ import {
   eventSubject,
 } from "@quorate/contracts";
 import { openBus } from "../bus-client.ts";
+import type { Output } from "../output.ts";
 import { locateNode, type Places } from "../snapshot.ts";
 
 /** Prints the events of all nodes as they come, until a signal. */
 export async function followEvents(
+  output: Output,
   places: Places,
   options: { json?: boolean | undefined; domains: readonly EventDomain[] },
 ): Promise<never> {
@@ -19,7 +21,7 @@ export async function followEvents(
   for (const domain of domains) {
     const subject = eventSubject(where.clusterName, "*", domain, "*");
     bus.subscribe(subject, EventEnvelopeSchema, (event) => {
-      process.stdout.write(options.json === true ? `${JSON.stringify(event)}\n` : eventLine(event));
+      output.write(options.json === true ? `${JSON.stringify(event)}\n` : eventLine(event));
     });
   }
   return new Promise(() => undefined);

@@ -1,13 +1,13 @@
 import { EXIT_CODES } from "@quorate/contracts";
 import { membershipInformation, nodeList, quorumInformation } from "../layouts.ts";
-import { paintFor, type Shown } from "../output.ts";
+import { type Output, paintFor, type Shown } from "../output.ts";
 import { type Places, takeSnapshot } from "../snapshot.ts";
 import { statusOf } from "../status.ts";
 import { statusText } from "../status-text.ts";
 
-export async function lookAtStatus(places: Places): Promise<Shown> {
+export async function lookAtStatus(places: Places, output: Output): Promise<Shown> {
   const status = statusOf(await takeSnapshot(places));
-  return { json: status, text: statusText(status, paintFor(process.stdout)) };
+  return { json: status, text: statusText(status, paintFor(output)) };
 }
 
 export async function lookAtNodes(places: Places): Promise<Shown> {

@@ -80,7 +80,7 @@ export function nodePrograms(places: NodePlaces): Program[] {
         "--run-dir",
         runDir,
       ],
-      environment: { NODE_COMPILE_CACHE: join(stateDir, "compile-cache") },
+      environment: { NODE_COMPILE_CACHE: join(stateDir, "compile-cache"), UV_THREADPOOL_SIZE: "2" },
     }),
   );
   return [nats, ...services];

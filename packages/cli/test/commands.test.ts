@@ -1,0 +1,285 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { type ConfigRef, QuorateError } from "@quorate/contracts";
+import { readClusterConfig, setConfigVersion, printDocument } from "@quorate/corosync-conf";
+import { Bus, createLogger, EventPublisher, readBusCredentials } from "@quorate/runtime";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { digestOf } from "../src/configuration-file.ts";
+import { initNode } from "../src/commands/init.ts";
+import { logLine } from "../src/commands/log.ts";
+import { runCommand } from "../src/program.ts";
+import { CLUSTER_CONF, temporaryFolder, until } from "./fixture.ts";
+
+const MAIN = join(import.meta.dirname, "../src/main.ts");
+
+interface Ended {
+  code: number;
+  out: string;
+  err: string;
+}
+
+async function quorate(args: string[], calledAs = "quorate"): Promise<Ended> {
+  const ended: Ended = { code: 0, out: "", err: "" };
+  ended.code = await runCommand(calledAs, args, {
+    write: (part) => {
+      ended.out += part;
+    },
+    complain: (part) => {
+      ended.err += part;
+    },
+    isTerminal: false,
+  });
+  return ended;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+let folder: string;
+let runDir: string;
+let stateDir: string;
+let file: string;
+let server: ChildProcess;
+let bus: Bus;
+let events: EventPublisher;
+let where: string[];
+let committed: ConfigRef;
+let text = CLUSTER_CONF;
+let leader = 4;
+
+/** The register of one document, for the command line to change. */
+function serveDistributor(): void {
+  committed = { term: 1, version: 1, digest: digestOf(text) };
+  bus.serve("config-distributor", "status", () => ({
+    stored: committed,
+    committed,
+    fileNote: null,
+    text,
+    problems: [],
+  }));
+  bus.serve("config-distributor", "propose", (body) => {
+    if (body.base.digest !== committed.digest) throw new QuorateError("CONFIG_STALE", "Too late.", "Again.");
+    const parsed = readClusterConfig(body.text, "proposal");
+    if (!parsed.ok) throw new QuorateError("CONFIG_INVALID", "No.", "No.");
+    const version = committed.version + 1;
+    expect(parsed.config.configVersion).toBe(version);
+    text = printDocument(setConfigVersion(parsed.document, version));
+    committed = { term: 1, version, digest: digestOf(text) };
+    return { ref: committed };
+  });
+}
+
+function serveEvaluator(): void {
+  bus.serve("quorum-evaluator", "status", () => ({
+    quorum: {
+      stampUs: Number(process.hrtime.bigint() / 1000n),
+      node: 4,
+      bootId: "0123456789abcdef",
+      term: 1,
+      role: leader === 4 ? ("master" as const) : ("slave" as const),
+      leader,
+      masterLeaseEndUs: 0,
+      nodeLeaseEndUs: 0,
+      promise: null,
+      view: { term: 1, number: 1, members: [2, 4, 8].map((node) => ({ node, bootId: null })) },
+      out: false,
+      amnesic: false,
+      votes: { total: 3, quorum: 2, present: 3 },
+      quorate: "yes" as const,
+      fences: [],
+      stored: committed,
+      committed,
+      joint: false,
+      disarmedUntil: null,
+      readmit: [],
+      problems: [],
+      reason: { code: "MASTER", message: "Master." },
+    },
+  }));
+  bus.serve("quorum-evaluator", "move", ({ target }) => {
+    setTimeout(() => {
+      leader = target;
+    }, 50);
+    return { term: 1 };
+  });
+}
+
+beforeAll(async () => {
+  folder = temporaryFolder();
+  runDir = join(folder, "run");
+  stateDir = join(folder, "state");
+  file = join(folder, "cluster.conf");
+  where = ["--run-dir", runDir];
+  writeFileSync(file, CLUSTER_CONF);
+  initNode({ config: file, nodeId: 4, stateDir, keysDir: join(folder, "keys"), force: false });
+  const port = await freePort();
+  mkdirSync(runDir);
+  mkdirSync(join(stateDir, "log"));
+  const node = { nodeId: 4, clusterName: "VMmanager", stateDir, runDir, keysDir: folder, configFile: file };
+  writeFileSync(join(runDir, "node.json"), JSON.stringify({ ...node, busPort: port, healthBase: 0 }));
+  const url = `nats://127.0.0.1:${port}`;
+  writeFileSync(join(runDir, "bus.json"), JSON.stringify({ url, user: "service", password: "x" }));
+  const args = ["-a", "127.0.0.1", "-p", String(port), "--user", "service", "--pass", "x"];
+  server = spawn("nats-server", args, { stdio: "ignore" });
+  const logger = createLogger({ service: "test", node: 4, level: "silent" });
+  bus = new Bus({
+    credentials: readBusCredentials(runDir),
+    clusterName: "VMmanager",
+    nodeId: 4,
+    name: "test",
+    logger,
+  });
+  events = new EventPublisher({ bus, service: "test", runDir, logger });
+  await until("the bus", () => bus.connected);
+  serveDistributor();
+  serveEvaluator();
+});
+
+afterAll(async () => {
+  await bus.close();
+  server.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("commands on a node whose membership and actuator are down", () => {
+  it("print the field's layouts under the field's names", async () => {
+    const [ours, theirs] = await Promise.all([
+      quorate(["nodes", ...where]),
+      quorate(["-l", ...where], "corolistener"),
+    ]);
+    expect(ours.code).toBe(0);
+    expect(theirs.out).toBe(ours.out);
+    expect(ours.out).toContain("\n          4    172.31.223.47    joined             M       100\n");
+    expect(ours.out).toContain("\n          2    172.31.223.46   unknown             -        99\n");
+    const status = await quorate(["-s", ...where], "corosync-quorumtool");
+    expect(status.code).toBe(0);
+    expect(status.out).toContain("\nQuorate:          Yes\n");
+    const list = await quorate(["-l", ...where], "corosync-quorumtool");
+    expect(list.out).toContain("\n         4          1 172.31.223.47 (local)\n");
+  });
+
+  it("say in status who is silent", async () => {
+    const status = JSON.parse((await quorate(["status", "--json", ...where])).out);
+    expect(status).toMatchObject({ node: { id: 4 }, leader: 4, configuration: { committed: true } });
+    const codes = status.degraded.map(({ code }: { code: string }) => code);
+    expect(codes).toEqual(["service_silent", "service_silent"]);
+  });
+
+  it("change priorities, arm and disarm, apply a file, each as one version", async () => {
+    const prio = await quorate(["node", "prio", "172.31.223.48", "250", ...where]);
+    expect(prio.out).toContain("Committed as version 2");
+    expect(text).toContain("\t\tprio: 250\n");
+    const off = await quorate(["disarm", "--for", "30m", "--json", ...where]);
+    expect(JSON.parse(off.out)).toMatchObject({ changed: true, ref: { version: 3 } });
+    expect(text).toContain("disarmed_until");
+    expect((await quorate(["arm", ...where])).out).toContain("version 4");
+    expect(text).not.toContain("disarmed_until");
+    expect((await quorate(["config", "apply", file, ...where])).out).toContain("version 5");
+    expect(text).toBe(CLUSTER_CONF.replace("config_version: 1", "config_version: 5"));
+    expect((await quorate(["config", "show", ...where])).out).toBe(text);
+  });
+
+  it("move the master and wait until it has moved", async () => {
+    const moved = await quorate(["master", "move", "8", "--json", ...where]);
+    expect(JSON.parse(moved.out)).toMatchObject({ master: 8, term: 1 });
+    expect((await quorate(["master", "move", "8", ...where])).out).toContain("already");
+    leader = 4;
+  });
+
+  it("print events as they come", async () => {
+    const env = { ...process.env, QUORATE_CALLED_AS: "quorate" };
+    const child = spawn(process.execPath, [MAIN, "events", ...where], {
+      env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let out = "";
+    child.stdout.setEncoding("utf8").on("data", (part: string) => {
+      out += part;
+    });
+    await until("an event", () => {
+      events.publish("config", "armed", {
+        old: null,
+        new: null,
+        reason: { code: "operator_arm", message: "Automation is on again." },
+        facts: {},
+      });
+      return out.includes("\n");
+    });
+    child.kill("SIGTERM");
+    expect(out).toMatch(/^\S+Z node 4 config\.armed: Automation is on again\. \(operator_arm\)\n/);
+  });
+
+  it("end with the agreed exit codes and a remedy", async () => {
+    const expected: Array<[string[], number, string]> = [
+      [["node", "prio", "9", "1", ...where], 105, "The list has: 2 (172.31.223.46)"],
+      [["disarm", "--for", "soon", ...where], 64, "--for 30m"],
+      [["node", "prio", "4", "-1", ...where], 64, "A whole number from 0"],
+      [["bogus"], 64, "unknown command"],
+      [["config", "check", join(folder, "none")], 78, "Cannot read"],
+      [["status", "--run-dir", join(folder, "no")], 69, "what to do:"],
+    ];
+    const ends = await Promise.all(expected.map(([args]) => quorate(args)));
+    ends.forEach((end, index) => {
+      const [args, code, words] = expected[index] ?? [[], 0, ""];
+      expect([args, end.code], end.err).toEqual([args, code]);
+      expect(end.err).toContain(words);
+    });
+    const broken = join(folder, "broken.conf");
+    writeFileSync(broken, CLUSTER_CONF.replace("prio: 99", "prio: high"));
+    const check = await quorate(["config", "check", broken, "--json"]);
+    expect(check.code).toBe(78);
+    expect(JSON.parse(check.out).error).toMatchObject({ code: "CONFIG_INVALID" });
+    expect(check.err).toMatch(/broken\.conf:\d+:\d+: /);
+    expect((await quorate(["config", "check", file])).code).toBe(0);
+  });
+
+  it("look into the state folder when the bus is down", async () => {
+    const dead = join(folder, "dead");
+    mkdirSync(dead);
+    const args = ["--run-dir", dead, "--state-dir", stateDir];
+    const status = JSON.parse((await quorate(["status", "--json", ...args])).out);
+    expect(status).toMatchObject({
+      node: { id: 4 },
+      role: "unknown",
+      term: 0,
+      configuration: { version: 1, committed: false, source: "file" },
+    });
+    expect(status.ages.evaluatorFile).toBeGreaterThanOrEqual(0);
+    expect((await quorate(["quorum", "-s", ...args])).code).toBe(2);
+    expect((await quorate(["arm", ...args])).code).toBe(69);
+  });
+});
+
+describe("quorate log", () => {
+  it("merges what the processes wrote, by time, as sentences", async () => {
+    const at = (second: number) => `2026-11-22T10:00:0${second}.000Z`;
+    const entry = { level: "info", service: "membership", node: 4 };
+    const first = JSON.stringify({ ...entry, time: at(1), message: "one" });
+    const third = JSON.stringify({ ...entry, time: at(3), message: "three", hint: "Look.", port: 5 });
+    writeFileSync(join(stateDir, "log", "membership.log"), `${first}\n${third}\n`);
+    writeFileSync(
+      join(stateDir, "log", "quorum-evaluator.log"),
+      `${JSON.stringify({ ...entry, time: at(2), message: "two" })}\n`,
+    );
+    const { out } = await quorate(["log", ...where]);
+    expect(out).toBe(
+      `${at(1)} membership info: one\n${at(2)} quorum-evaluator info: two\n` +
+        `${at(3)} membership info: three What to do: Look. (port=5)\n`,
+    );
+    expect((await quorate(["log", "-n", "1", "quorum-evaluator", ...where])).out).toContain("two");
+    expect((await quorate(["log", "nobody", ...where])).code).toBe(64);
+    expect(logLine("nats-server", "[7] 2026/11/22 16:52:45.889961 [INF] Ready").text).toContain(
+      "nats-server inf: Ready",
+    );
+  });
+});

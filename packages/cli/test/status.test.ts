@@ -1,0 +1,249 @@
+import type { PeersMessage, QuorumMessage, ReportMessage } from "@quorate/contracts";
+import { describe, expect, it } from "vitest";
+import { parseConfiguration } from "../src/configuration-file.ts";
+import type { Said, Snapshot } from "../src/snapshot.ts";
+import { statusOf } from "../src/status.ts";
+import { statusText } from "../src/status-text.ts";
+import { CLUSTER_CONF } from "./fixture.ts";
+
+const NOW_US = 100_000_000;
+const ref = { term: 7, version: 3, digest: "ab".repeat(32) };
+const reason = { code: "MASTER", message: "Master of term 7, acknowledged by a quorum." };
+const bootId = "0123456789abcdef";
+
+function says<Value>(value: Value, ageMs: number): Said<Value> {
+  return { value, ageMs, problem: "" };
+}
+const silent = { value: null, ageMs: null, problem: "Nobody answers." };
+
+const quorum: QuorumMessage = {
+  stampUs: NOW_US - 100_000,
+  node: 4,
+  bootId,
+  term: 7,
+  role: "master",
+  leader: 4,
+  masterLeaseEndUs: NOW_US + 930_000,
+  nodeLeaseEndUs: NOW_US + 940_000,
+  promise: null,
+  view: { term: 7, number: 2, members: [2, 4, 8].map((node) => ({ node, bootId })) },
+  out: false,
+  amnesic: false,
+  votes: { total: 3, quorum: 2, present: 3 },
+  quorate: "yes",
+  fences: [],
+  stored: ref,
+  committed: ref,
+  joint: false,
+  disarmedUntil: null,
+  readmit: [],
+  problems: [],
+  reason,
+};
+
+const peers: PeersMessage = {
+  stampUs: NOW_US - 50_000,
+  node: 4,
+  bootId,
+  incarnation: 5,
+  patience: 1,
+  peers: [2, 8].map((node) => ({
+    node,
+    state: "joined" as const,
+    sinceUs: NOW_US - 60_000_000,
+    lastHeardUs: NOW_US - 40_000,
+    bootId,
+    incarnation: 3,
+    config: ref,
+    links: [{ ring: 0, hears: true, heard: true, lossPercent: 0 }],
+    reason: { code: "HEARD", message: "Heard in both directions." },
+  })),
+};
+
+const report: ReportMessage = {
+  stampUs: NOW_US - 20_000,
+  term: 7,
+  generation: 1,
+  gate: "open",
+  shutConfirmed: null,
+  able: { ok: true, code: "", message: "" },
+  cleanUnderTerm: 7,
+  address: "present",
+  service: "ready",
+  problems: [],
+  guarantees: [
+    { name: "kernel gate", inForce: true, detail: "" },
+    { name: "hardware watchdog", inForce: false, detail: "Not configured." },
+  ],
+};
+
+function snapshot(parts: Partial<Snapshot> = {}): Snapshot {
+  return {
+    nodeId: 4,
+    clusterName: "VMmanager",
+    stateDir: "/state",
+    runDir: "/run",
+    nowUs: NOW_US,
+    wallClock: new Date("2026-11-22T12:00:00Z"),
+    busAnswers: true,
+    quorum: says(quorum, 100),
+    peers: says({ message: peers, counters: {} }, 50),
+    report: says(report, 20),
+    distributor: says({ stored: ref, committed: ref, fileNote: null, text: CLUSTER_CONF, problems: [] }, 0),
+    durable: { value: null, ageMs: null, problem: "" },
+    config: parseConfiguration(CLUSTER_CONF, "cluster.conf").config,
+    configText: CLUSTER_CONF,
+    configSource: "config-distributor",
+    configAgeMs: 0,
+    ...parts,
+  };
+}
+
+describe("quorate status", () => {
+  it("says all in one sentence, then the parts", () => {
+    expect(statusText(statusOf(snapshot()))).toBe(
+      `VMmanager: node 4 (172.31.223.47), this one, is master of term 7 and holds 172.31.223.100, 3 of 3 nodes joined; nothing is degraded.
+
+ VMmanager-cloud node list
+ =============================================================
+         Id               Ip    Status  Master/Slave  Priority
+          2    172.31.223.46    joined             S        99
+          4    172.31.223.47    joined             M       100
+          8    172.31.223.48    joined             S        98
+
+This node      4, master; view 7.2
+Votes          3 of 3 present, 2 needed; quorate: yes
+Leases         master 0.93 s left, node 0.94 s left
+Configuration  version 3 (term 7), committed, digest abababababab
+Cluster IP     172.31.223.100/24 on vmbr0
+               here: present, gate open
+Service        ready here (port 1500)
+Why            Master of term 7, acknowledged by a quorum.
+Degraded       nothing
+Guarantees     kernel gate: in force
+               hardware watchdog: NOT in force (Not configured.)
+Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
+`,
+    );
+  });
+
+  it("holds as JSON what scripts ask for", () => {
+    expect(statusOf(snapshot())).toMatchObject({
+      node: { id: 4, address: "172.31.223.47" },
+      role: "master",
+      leader: 4,
+      term: 7,
+      configuration: { version: 3, term: 7, digest: ref.digest, committed: true },
+      peers: [
+        { id: 2, state: "joined", lastHeardMs: 40 },
+        { id: 8, state: "joined" },
+      ],
+      degraded: [],
+      guarantees: [{ inForce: true }, { inForce: false }],
+      clusterIp: { state: "present", gate: "open" },
+      service: { state: "ready", ports: [1500] },
+      ages: { quorum: 100, peers: 50, report: 20, configuration: 0 },
+    });
+  });
+
+  it("names a node without quorum suspended, and those that are away", () => {
+    const away = peers.peers.map((peer) => ({ ...peer, state: "failed" as const }));
+    const status = statusOf(
+      snapshot({
+        quorum: says(
+          {
+            ...quorum,
+            role: "suspended",
+            leader: null,
+            quorate: "no",
+            masterLeaseEndUs: 0,
+            nodeLeaseEndUs: 0,
+          },
+          100,
+        ),
+        peers: says({ message: { ...peers, peers: away }, counters: {} }, 50),
+      }),
+    );
+    expect(status.summary).toContain("node 4 has no quorum and is suspended in term 7, 1 of 3 nodes joined");
+    expect(status.nodes.map(({ state, letter }) => `${state} ${letter}`)).toEqual([
+      "failed -",
+      "suspended S",
+      "failed -",
+    ]);
+    expect(status.degraded.map(({ code }) => code)).toEqual(["suspended", "peer_away", "peer_away"]);
+    expect(status.leases).toEqual({ masterMs: null, nodeMs: null, promise: null });
+  });
+
+  it("shows the state folder and its age when nobody answers", () => {
+    const config = parseConfiguration(CLUSTER_CONF, "cluster.conf").config;
+    const status = statusOf(
+      snapshot({
+        busAnswers: false,
+        quorum: silent,
+        peers: silent,
+        report: silent,
+        distributor: silent,
+        durable: says(
+          {
+            format: 1,
+            node: 4,
+            bootId,
+            term: 9,
+            follows: 2,
+            overTerm: 8,
+            successor: null,
+            view: quorum.view,
+            out: false,
+            amnesic: false,
+            amnesicSinceVersion: null,
+            stored: ref,
+            voters: { tokenMs: 1000, totalVotes: 3, nodes: [] as never },
+            jointWith: [],
+            generation: 1,
+          },
+          3_600_000,
+        ),
+        configSource: "file",
+        configAgeMs: 7_200_000,
+        config,
+      }),
+    );
+    expect(status.role).toBe("unknown");
+    expect(status.term).toBe(9);
+    expect(status.configuration).toMatchObject({ version: 3, committed: false, source: "file" });
+    expect(status.degraded.map(({ code }) => code)).toEqual(["bus_down"]);
+    expect(statusText(status)).toContain(
+      "Age of this    quorum silent, peers silent, report silent, configuration 2 h, state file 60 min",
+    );
+  });
+
+  it("says which service is silent or old, that automation is off, and what the file asks for in vain", () => {
+    const config = parseConfiguration(CLUSTER_CONF, "cluster.conf").config;
+    const status = statusOf(
+      snapshot({
+        report: silent,
+        quorum: says({ ...quorum, disarmedUntil: "2026-11-22T12:30:00Z" }, 9000),
+        config: {
+          ...config,
+          notHonoured: [
+            {
+              key: "quorum.wait_for_all",
+              line: 1,
+              column: 1,
+              dangerous: false,
+              message: "wait_for_all.",
+              hint: "",
+            },
+          ],
+        },
+      }),
+    );
+    expect(status.degraded.map(({ code }) => code)).toEqual([
+      "service_old",
+      "service_silent",
+      "disarmed",
+      "not_honoured",
+    ]);
+    expect(status.disarmedUntil).toBe("2026-11-22T12:30:00Z");
+  });
+});
