@@ -35,6 +35,12 @@ export function clockOffsetS(id: number, boot: number): number {
   return 1000 + ((id * 7919 + boot * 15_073) % 50_000);
 }
 
+/** Where commands are found in a host: our own Node and the product's commands first. */
+export function hostPath(root: string): string {
+  const folders = [".toolchain/node_modules/.bin", "node_modules/.bin"].map((folder) => join(root, folder));
+  return [...folders, process.env["PATH"]].join(delimiter);
+}
+
 export type BootedHost = {
   holder: ProcessName;
   init: ProcessName;
@@ -62,7 +68,7 @@ export async function bootHost(record: LabRecord, host: HostRecord, runDir: stri
       cwd: "/",
       stdio: ["pipe", log, log, "pipe"],
       env: {
-        PATH: [join(record.root, ".toolchain/node_modules/.bin"), process.env["PATH"]].join(delimiter),
+        PATH: hostPath(record.root),
         LANG: "C.UTF-8",
         LAB_HOST_DIR: folder,
         LAB_HOST_NAME: host.name,

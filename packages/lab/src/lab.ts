@@ -8,7 +8,16 @@ import { cpSync, existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import { type CommandResult, inNamespaces, tryCommand } from "./command.ts";
-import { bootHost, clockOffsetS, cutPower, freezeHost, hostDir, namedProcess, thawHost } from "./host.ts";
+import {
+  bootHost,
+  clockOffsetS,
+  cutPower,
+  freezeHost,
+  hostDir,
+  hostPath,
+  namedProcess,
+  thawHost,
+} from "./host.ts";
 import { isAlive, nameProcess, processesWithEnvironment, signalProcess, waitUntil } from "./processes.ts";
 import {
   type HostRecord,
@@ -37,6 +46,12 @@ import {
   setCarrier,
 } from "./switch.ts";
 
+export type UpOptions = {
+  /** The lab belongs to this process: once it is dead, anybody may take the lab down. */
+  own?: boolean;
+  runRoot?: string;
+};
+
 export class Lab {
   readonly place: LabPlace;
 
@@ -52,9 +67,9 @@ export class Lab {
   }
 
   /** Builds the network and boots every host. When it fails, what was made is taken away again. */
-  static async up(name: string, plan: LabPlan, runRoot?: string): Promise<Lab> {
+  static async up(name: string, plan: LabPlan, options: UpOptions = {}): Promise<Lab> {
     requireRoot();
-    const lab = new Lab(placeOf(name, runRoot));
+    const lab = new Lab(placeOf(name, options.runRoot));
     await withLock(lab.place, async () => {
       if (readRecord(lab.place) !== null) {
         throw new QuorateError(
@@ -64,6 +79,7 @@ export class Lab {
         );
       }
       const record = firstRecord(name, plan);
+      if (options.own === true) record.owner = nameProcess(process.pid);
       writeRecord(lab.place, record);
       for (const host of plan.hosts) {
         const folder = join(hostDir(record, host.id), "etc");
@@ -87,13 +103,6 @@ export class Lab {
     const lab = new Lab(placeOf(name, runRoot));
     await withLock(lab.place, () => lab.clear(readRemains(lab.place)));
     removeIfEmpty(dirname(lab.place.runDir));
-  }
-
-  /** From now on the lab belongs to this process: once it is dead, anybody may take the lab down. */
-  async own(): Promise<void> {
-    await this.change(async (record) => {
-      record.owner = nameProcess(process.pid);
-    });
   }
 
   /** Takes down a lab whose owner died without doing so. ALREADY_RUNNING when it is in use. */
@@ -139,18 +148,19 @@ export class Lab {
   }
 
   /** Runs a command in the host to its end. */
-  exec(id: number, argv: readonly string[], timeoutMs = 30_000): Promise<CommandResult> {
+  exec(id: number | "client", argv: readonly string[], timeoutMs = 30_000): Promise<CommandResult> {
     return tryCommand(this.enterHost(id, argv), { timeoutMs, env: this.hostEnvironment() });
   }
 
   /** Starts a command in the host. With pipes it leads its own group: end it by killGroup. */
-  spawn(id: number, argv: readonly string[], stdio: "pipe" | "inherit" = "pipe"): ChildProcess {
+  spawn(id: number | "client", argv: readonly string[], stdio: "pipe" | "inherit" = "pipe"): ChildProcess {
     const [file, ...rest] = this.enterHost(id, argv);
     return spawn(file ?? "", rest, { stdio, detached: stdio === "pipe", env: this.hostEnvironment() });
   }
 
-  /** The command line that enters the host. */
-  enterHost(id: number, argv: readonly string[]): string[] {
+  /** The command line that enters a host, or the client's network (all else there is the machine's). */
+  enterHost(id: number | "client", argv: readonly string[]): string[] {
+    if (id === "client") return inNamespaces(this.clientPid(), "network", argv);
     return inNamespaces(this.poweredInit(id), "all", argv);
   }
 
@@ -339,7 +349,7 @@ export class Lab {
 
   private hostEnvironment(record = this.record()): NodeJS.ProcessEnv {
     return {
-      PATH: `${join(record.root, ".toolchain/node_modules/.bin")}:${process.env["PATH"]}`,
+      PATH: hostPath(record.root),
       LANG: "C.UTF-8",
       ...(process.env["NO_COLOR"] === undefined ? {} : { NO_COLOR: process.env["NO_COLOR"] }),
       ...(process.env["TERM"] === undefined ? {} : { TERM: process.env["TERM"] }),

@@ -54,11 +54,11 @@ const status = command("status", "hosts, cables, namespaces and pids")
     print(options.json === true ? `${JSON.stringify(lab.status(), null, 2)}\n` : labText(lab, null));
   });
 
-const exec = command("exec", "run a command in a host")
-  .argument("<host>", "node id", wholeNumber)
+const exec = command("exec", "run a command in a host, or in the client's network")
+  .argument("<host>", "node id, or: client", (text) => (text === "client" ? text : wholeNumber(text)))
   .argument("<command...>")
   .passThroughOptions()
-  .action(async (host: number, argv: string[]) => {
+  .action(async (host: number | "client", argv: string[]) => {
     const child = open(exec).spawn(host, argv, "inherit");
     // The terminal's Ctrl-C is the command's.
     process.on("SIGINT", () => {});

@@ -13,6 +13,9 @@ import type { Lab } from "./lab.ts";
 import { bridgeOf, LAB_MARK, readLinks } from "./switch.ts";
 import { type ReachKind, Tally, type TallyReport } from "./tally.ts";
 
+/** The asker's IPv6 address. No machine has it: only the frames of probe-ports.pl carry it. */
+const OBSERVER_V6 = "fd51:223::fd";
+
 const ASSETS = join(import.meta.dirname, "../assets");
 
 export type ObserverOptions = {
@@ -177,11 +180,13 @@ export class Observer {
         String(httpIntervalMs),
       ]);
     }
-    const v4 = record.vips.find((vip) => !vip.includes(":"));
-    if (v4 !== undefined) {
-      const args = [v4, record.observerAddress, bridge?.address ?? "", String(intervalMs)];
-      this.#portsInput = probe(this.#switchPid, "probe-ports.pl", args);
-    }
+    this.#portsInput = probe(this.#switchPid, "probe-ports.pl", [
+      String(intervalMs),
+      bridge?.address ?? "",
+      record.observerAddress,
+      OBSERVER_V6,
+      ...record.vips,
+    ]);
     // Ports come and go with the hosts' power: the kernel says so.
     const monitor = this.#launch(
       lab,

@@ -35,8 +35,8 @@ async function main(): Promise<number> {
     process.on(signal, () => stop.abort());
   }
   await Lab.clearAbandoned(options.lab);
-  const lab = await Lab.up(options.lab, quoratePlan(ROOT, options.lab, topologyOf(options)));
-  await lab.own();
+  const plan = quoratePlan(ROOT, options.lab, topologyOf(options));
+  const lab = await Lab.up(options.lab, plan, { own: true });
   try {
     return options.drill === true ? await drill(lab, options) : await live(lab);
   } catch (error) {
@@ -50,9 +50,10 @@ async function main(): Promise<number> {
 
 async function drill(lab: Lab, options: StartOptions): Promise<number> {
   const interrupted = new Promise<never>((_resolve, reject) => {
-    stop.signal.addEventListener("abort", () =>
-      reject(new QuorateError("SERVICE_FAILED", "the drill was interrupted", "Start it again.")),
-    );
+    const end = () =>
+      reject(new QuorateError("SERVICE_FAILED", "the drill was interrupted", "Start it again."));
+    if (stop.signal.aborted) end();
+    stop.signal.addEventListener("abort", end);
   });
   const result = await Promise.race([runDrill(lab, print), interrupted]);
   if (options.json === true) print(JSON.stringify(result));
@@ -90,4 +91,6 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-process.exitCode = await main().catch((error: unknown) => reportFailure(error));
+const exitCode = await main().catch((error: unknown) => reportFailure(error));
+// An interrupted drill still waits for something that will not come. What was printed goes out first.
+process.stdout.write("", () => process.exit(exitCode));

@@ -67,8 +67,7 @@ describe("down", () => {
     const script = `
       import { Lab } from ${JSON.stringify(join(ROOT, "packages/lab/src/index.ts"))};
       import { idlePlan } from ${JSON.stringify(join(import.meta.dirname, "stand-in-plan.ts"))};
-      const lab = await Lab.up(${JSON.stringify(NAME)}, idlePlan(${JSON.stringify(NAME)}));
-      await lab.own();
+      await Lab.up(${JSON.stringify(NAME)}, idlePlan(${JSON.stringify(NAME)}), { own: true });
       process.kill(process.pid, "SIGKILL");
     `;
     const child = spawn(process.execPath, ["--input-type=module", "--eval", script], { stdio: "inherit" });

@@ -32,9 +32,8 @@ export class BenchLab {
     body: (bench: BenchLab) => Promise<Result>,
   ): Promise<Result> {
     await Lab.clearAbandoned(name);
-    const lab = await Lab.up(name, quoratePlan(root, name, topology));
+    const lab = await Lab.up(name, quoratePlan(root, name, topology), { own: true });
     try {
-      await lab.own();
       const observer = await Observer.start(lab);
       try {
         return await body(new BenchLab(lab, observer));
