@@ -297,7 +297,8 @@ export class Lab {
     });
   }
 
-  private change<Result>(body: (record: LabRecord) => Promise<Result>): Promise<Result> {
+  private async change<Result>(body: (record: LabRecord) => Promise<Result>): Promise<Result> {
+    requireRoot();
     return withLock(this.place, async () => {
       const record = this.record();
       const result = await body(record);
@@ -443,6 +444,10 @@ function removeIfEmpty(folder: string): void {
 
 export function requireRoot(): void {
   if (process.getuid?.() !== 0) {
-    throw new QuorateError("NOT_ROOT", "the lab makes namespaces and needs root", "Run it as root (sudo).");
+    throw new QuorateError(
+      "NOT_ROOT",
+      "the lab makes network, mount and pid namespaces, which only root may",
+      "Run the same command as root (sudo).",
+    );
   }
 }
