@@ -12,7 +12,7 @@ export interface Output {
 export const PROCESS_OUTPUT: Output = {
   write: (text) => void process.stdout.write(text),
   complain: (text) => void process.stderr.write(text),
-  isTerminal: process.stdout.isTTY === true,
+  isTerminal: process.stdout.isTTY,
 };
 
 /** https://no-color.org: any value but the empty one means no colour. */

@@ -106,13 +106,17 @@ export function logLine(name: string, raw: string): Line {
   } catch {
     return { time: "", raw: `${raw}\n`, text: `${name}: ${raw}\n` };
   }
-  const time = String(entry["time"] ?? "");
-  const event = entry["event"] === undefined ? "" : `${String(entry["event"])}: `;
-  const rest = Object.entries(entry)
-    .filter(([key]) => !SHOWN_APART.has(key))
-    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  const hint = entry["hint"] === undefined ? "" : ` What to do: ${String(entry["hint"])}`;
+  const word = (key: string) => {
+    const value = entry[key];
+    return value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
+  };
+  const time = word("time");
+  const event = entry["event"] === undefined ? "" : `${word("event")}: `;
+  const rest = Object.keys(entry)
+    .filter((key) => !SHOWN_APART.has(key))
+    .map((key) => `${key}=${word(key)}`);
+  const hint = entry["hint"] === undefined ? "" : ` What to do: ${word("hint")}`;
   const facts = rest.length === 0 ? "" : ` (${rest.join(" ")})`;
-  const text = `${time} ${name} ${String(entry["level"])}: ${event}${String(entry["message"] ?? "")}${hint}${facts}\n`;
+  const text = `${time} ${name} ${word("level")}: ${event}${word("message")}${hint}${facts}\n`;
   return { time, raw: `${raw}\n`, text };
 }

@@ -71,7 +71,7 @@ export function createClusterCertificate(
   return {
     caPem,
     certificatePem,
-    keyPem: node.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    keyPem: node.privateKey.export({ type: "pkcs8", format: "pem" }),
   };
 }
 
