@@ -2,7 +2,7 @@
  * What a lab has made, on disk before it is made: so that `down` clears everything even when the process that
  * brought the lab up was killed. One folder per lab, /run/quorate-lab/NAME by default.
  */
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { NodeIdSchema, QuorateError } from "@quorate/contracts";
 import { z } from "zod";
@@ -131,16 +131,6 @@ export function writeRecord(place: LabPlace, record: LabRecord): void {
   const temporary = `${recordPath(place)}.${process.pid}`;
   writeFileSync(temporary, `${JSON.stringify(record, null, 2)}\n`);
   renameSync(temporary, recordPath(place));
-}
-
-export function listLabs(runRoot = LAB_RUN_ROOT): string[] {
-  try {
-    return readdirSync(runRoot)
-      .filter((entry) => NAME_PATTERN.test(entry))
-      .sort();
-  } catch {
-    return [];
-  }
 }
 
 /** Runs `body` while no other command changes this lab. A lock whose owner died is taken over. */
