@@ -1,4 +1,5 @@
 import type { PeersMessage, QuorumMessage, ReportMessage } from "@quorate/contracts";
+import { initialState } from "@quorate/core-quorum";
 import { describe, expect, it } from "vitest";
 import { parseConfiguration } from "../src/configuration-file.ts";
 import type { Said, Snapshot } from "../src/snapshot.ts";
@@ -183,26 +184,7 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
         peers: silent,
         report: silent,
         distributor: silent,
-        durable: says(
-          {
-            format: 1,
-            node: 4,
-            bootId,
-            term: 9,
-            follows: 2,
-            overTerm: 8,
-            successor: null,
-            view: quorum.view,
-            out: false,
-            amnesic: false,
-            amnesicSinceVersion: null,
-            stored: ref,
-            voters: { tokenMs: 1000, totalVotes: 3, nodes: [] as never },
-            jointWith: [],
-            generation: 1,
-          },
-          3_600_000,
-        ),
+        durable: says({ ...initialState(config, ref, 4), term: 9, follows: 2, overTerm: 8 }, 3_600_000),
         configSource: "file",
         configAgeMs: 7_200_000,
         config,
