@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventSubject, localSubject, requestSubject } from "@quorate/contracts";
 import { connect, type NatsConnection } from "nats";
@@ -21,6 +21,7 @@ const secrets: NatsServerCredentials = {
 /** A cluster certificate as `quorate init` makes one, by the stock tool. */
 function makeCertificate(): NatsServerPaths {
   const folder = temporaryFolder();
+  folders.push(folder);
   const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
   const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
   openssl("req", "-x509", ...newKey, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=authority");
@@ -49,6 +50,7 @@ function makeCertificate(): NatsServerPaths {
 }
 
 let servers: NatsFixture[];
+const folders: string[] = [];
 let clients: NatsConnection[];
 let ports: number[];
 const addresses = ["127.0.0.2", "127.0.0.3"];
@@ -69,6 +71,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await Promise.all(clients.map((connection) => connection.close()));
   await Promise.all(servers.map((server) => server.remove()));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
 async function startPair(pathsOf: (index: number) => NatsServerPaths): Promise<number> {
