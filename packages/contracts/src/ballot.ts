@@ -78,7 +78,14 @@ export const BallotSchema = z.object({
   /** True while the sender holds the mastership of `term`. */
   master: z.boolean(),
   /** The newest term whose mastership or candidacy the sender gave up, and whom it would like next. */
-  released: z.object({ term: TermSchema, successor: NodeIdSchema.nullable() }).nullable(),
+  released: z
+    .object({
+      term: TermSchema,
+      successor: NodeIdSchema.nullable(),
+      /** Nodes that had the mastership in turn and could not serve: it goes to none of them again. */
+      tried: z.array(NodeIdSchema),
+    })
+    .nullable(),
   /** The sender asks whether it could win `term`. Nothing is persisted for an answer. */
   preVote: z.object({ term: TermSchema }).nullable(),
   /** The sender's answer to somebody's preVote. */

@@ -32,6 +32,10 @@ export const EvaluatorStateSchema = z.object({
   /** Own masterships and candidacies up to this term are over and never come back. */
   overTerm: TermSchema,
   successor: NodeIdSchema.nullable(),
+  /** Who could not serve as master, this node included, when it gave the mastership away for inability. */
+  tried: z.array(NodeIdSchema),
+  /** The version in which this node, master of `term`, was first the highest; a later raise is an operator's. */
+  stickyVersion: z.int().nullable(),
   view: ViewSchema,
   out: z.boolean(),
   amnesic: z.boolean(),
@@ -39,6 +43,8 @@ export const EvaluatorStateSchema = z.object({
   amnesicSinceVersion: z.int().nullable(),
   stored: ConfigRefSchema,
   voters: VotersSchema,
+  /** The document that last changed who votes with how much; who has not stored it gets no grant. */
+  electorateRef: ConfigRefSchema,
   /** Earlier voters whose quorum still counts too, until the change is committed and T(1 + rho) passed. */
   jointWith: z.array(VotersSchema),
   /** Rises with every close order and every won mastership. */

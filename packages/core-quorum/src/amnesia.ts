@@ -10,6 +10,9 @@ export function considerReadmission(state: QuorumState, ballot: Ballot): Reason 
   const { durable } = state;
   if (!durable.amnesic || !ballot.master || ballot.node !== durable.follows || ballot.term !== durable.term)
     return null;
+  // A ballot from before the loss proves nothing: it must answer one that this process has sent.
+  const echo = ballot.echoes.find((entry) => entry.node === durable.node)?.received;
+  if (echo?.bootId !== state.bootId || echo.atUs < state.startedAtUs) return null;
   const { committed } = ballot;
   if (committed === null) return null;
   if (durable.amnesicSinceVersion === null) {

@@ -116,16 +116,17 @@ function standDelayUs(state: QuorumState, nowUs: number): number {
   return (ahead + extra) * heartbeatUs;
 }
 
-/** Moves an election on by the clock: becoming eligible, asking, standing, giving up. */
+/** Gives up a candidacy that has had its time. Comes before any vote is counted: a thawed candidate is late. */
+export function expireCandidacy(state: QuorumState, nowUs: number): Reason[] {
+  const { candidacy } = state;
+  if (candidacy === null || state.wonTerm !== null) return [];
+  const endUs = candidacy.sinceUs + CANDIDACY_HEARTBEATS * promiseTiming(state).heartbeatUs;
+  return nowUs >= endUs ? [abandon(state, nowUs)] : [];
+}
+
+/** Moves an election on by the clock: becoming eligible, asking, standing. */
 export function advanceElection(state: QuorumState, nowUs: number): Reason[] {
   const timing = promiseTiming(state);
-  if (
-    state.candidacy !== null &&
-    state.wonTerm === null &&
-    nowUs >= state.candidacy.sinceUs + CANDIDACY_HEARTBEATS * timing.heartbeatUs
-  ) {
-    return [abandon(state, nowUs)];
-  }
   const hindrance = obstacle(state, nowUs);
   if (hindrance !== null) {
     state.eligibleSinceUs = null;
@@ -153,7 +154,7 @@ export function tryStand(state: QuorumState, nowUs: number): Reason[] {
   };
   if (!isQuorum(electoratesOf(state), wouldVote)) return [];
   state.preVote = null;
-  remember(state, { term: preVote.term, follows: durable.node, successor: null });
+  remember(state, { term: preVote.term, follows: durable.node });
   state.candidacy = { term: preVote.term, sinceUs: nowUs };
   return [
     {
@@ -177,7 +178,7 @@ function highestTerm(state: QuorumState, nowUs: number): number {
 export function abandon(state: QuorumState, nowUs: number): Reason {
   const { heartbeatUs } = promiseTiming(state);
   const { term } = state.durable;
-  remember(state, { overTerm: term });
+  remember(state, { overTerm: term, successor: null, tried: [] });
   state.candidacy = null;
   state.standNotBeforeUs = nowUs + Math.round((2 + 3 * nextRandom(state)) * heartbeatUs);
   return {
@@ -257,17 +258,18 @@ function follow(state: QuorumState, ballot: Ballot, nowUs: number): void {
     term: ballot.term,
     follows: ballot.node,
     overTerm: ownCandidacy ? Math.max(state.durable.overTerm, state.durable.term) : state.durable.overTerm,
-    successor: null,
   });
   state.candidacy = null;
   state.preVote = null;
   state.preVoteFor = null;
+  // Another has won: whoever gave the mastership away may stand again after it.
+  if (ballot.master) state.standNotBeforeUs = 0;
   // The promise to the one before is over, or is to this very node.
   promise(state, nowUs);
 }
 
 /** A candidate with a quorum of votes is master of its term. */
-export function tryWin(state: QuorumState, nowUs: number): Reason[] {
+export function tryWin(state: QuorumState, nowUs: number, resumed = false): Reason[] {
   const { durable, candidacy } = state;
   if (candidacy === null || candidacy.term !== durable.term) return [];
   const votes: Ballot[] = [];
@@ -280,8 +282,13 @@ export function tryWin(state: QuorumState, nowUs: number): Reason[] {
   };
   if (!isQuorum(electoratesOf(state), voted)) return [];
   state.candidacy = null;
+  // A lifted or resumed mastership is the same one under another name: what it knew stays.
+  const fresh = state.wonTerm === null && !resumed;
+  if (fresh) {
+    state.handedTo = new Set(inheritedFailures(state));
+    state.ableSinceUs = null;
+  }
   state.wonTerm = durable.term;
-  state.stickyVersion = null;
   state.committed = null;
   state.fencing.clear();
   const elected: Reason = {
@@ -295,7 +302,21 @@ export function tryWin(state: QuorumState, nowUs: number): Reason[] {
         .join(" "),
     },
   };
-  remember(state, { generation: durable.generation + 1 });
+  remember(state, {
+    generation: durable.generation + 1,
+    stickyVersion: fresh ? null : durable.stickyVersion,
+    tried: [],
+  });
   const view = publishFirstView(state, votes);
   return view === null ? [elected] : [elected, view];
+}
+
+/** Whoever could not serve before this node and handed the mastership on to it. */
+function inheritedFailures(state: QuorumState): NodeId[] {
+  const { durable } = state;
+  for (const { ballot } of state.peers.values()) {
+    const { released } = ballot;
+    if (released?.successor === durable.node && released.term >= durable.view.term) return released.tried;
+  }
+  return [];
 }

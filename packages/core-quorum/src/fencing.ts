@@ -37,6 +37,8 @@ export function judgeFences(state: QuorumState, nowUs: number): Reason[] {
     state.fencing.clear();
     return [];
   }
+  // A thawed master whose lease has lapsed judges nobody.
+  if (nowUs >= state.masterLeaseEndUs) return [];
   const reasons: Reason[] = [];
   for (const node of absentNodes(state)) {
     const fencing = fencingOf(state, node);

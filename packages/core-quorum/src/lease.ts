@@ -12,7 +12,9 @@ export function takeAcknowledgements(state: QuorumState, ballot: Ballot): void {
   if (echo === undefined || ballot.amnesic) return;
   const leaseUs = Math.min(leaseTiming(state).leaseUs, timingOf(ballot.tokenMs).leaseUs);
   const follows = ballot.term === state.durable.term && ballot.follows === state.durable.node;
-  if (follows && isOwnName(state, echo.received)) {
+  // When resuming: the voter's clock tells what this host's may have slept through.
+  const tooOld = state.resuming && (echo.received?.ageUs ?? 0) > 2 * leaseTiming(state).tokenUs;
+  if (follows && !tooOld && isOwnName(state, echo.received)) {
     raise(state.receivedBy, ballot.node, echo.received.atUs + leaseUs);
   }
   if (isOwnName(state, echo.granted)) raise(state.grantedBy, ballot.node, echo.granted.atUs + leaseUs);

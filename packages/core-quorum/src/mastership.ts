@@ -1,17 +1,20 @@
 import type { Ballot, NodeId, Reason, ReportMessage } from "@quorate/contracts";
-import { abandon, ownAbility } from "./election.ts";
+import { abandon, ownAbility, tryWin } from "./election.ts";
 import { leaseFromPredecessorUs } from "./lease.ts";
 import { compareRank, isQuorum } from "./quorum.ts";
 import { raisedAboveMaster } from "./register.ts";
 import { electoratesOf, promiseTiming, type QuorumState, remember, votersEntry } from "./state.ts";
 
-const RESUME_HEARTBEATS = 2;
+/** How long a restarted master listens. Nothing is sent meanwhile, so waiting costs no safety. */
+const RESUME_HEARTBEATS = 5;
+/** A master that could serve for so long without a break may hand over to anybody again. */
+const FORGIVE_US = 60_000_000;
 /** A node that gave the mastership away does not stand again before another won or this many tokens passed. */
 const RELEASE_WAIT_TOKENS = 2;
 
 /** Ends this node's mastership or candidacy of its term for good. */
 function endMastership(state: QuorumState): void {
-  remember(state, { overTerm: state.durable.term });
+  remember(state, { overTerm: state.durable.term, successor: null });
   state.wonTerm = null;
   state.candidacy = null;
   state.closing = null;
@@ -35,13 +38,14 @@ export function expireMastership(state: QuorumState, nowUs: number): Reason[] {
       state.resuming = false;
       // The lease is the predecessor's; whether it still runs is for the next acknowledgements to say.
       state.candidacy = { term: durable.term, sinceUs: nowUs };
-      return [
+      const resumed: Reason[] = [
         {
           code: "RESUMED",
           message: `Restarted as master of term ${durable.term}; its lease has not lapsed.`,
           facts: { term: durable.term },
         },
       ];
+      return [...resumed, ...tryWin(state, nowUs, true)];
     }
     if (nowUs < state.startedAtUs + RESUME_HEARTBEATS * timing.heartbeatUs) return [];
     state.resuming = false;
@@ -186,27 +190,31 @@ export function considerHandOver(state: QuorumState, nowUs: number): Reason | nu
   }
   const ability = ownAbility(state, nowUs);
   if (ability.ok) {
-    state.handedTo.clear();
+    state.ableSinceUs ??= nowUs;
+    if (nowUs - state.ableSinceUs >= FORGIVE_US) state.handedTo.clear();
     return null;
   }
+  state.ableSinceUs = null;
   // A restarted process has not heard its actuator yet: unknown is not unable.
   if (state.report === null && nowUs < state.startedAtUs + promiseTiming(state).tokenUs) return null;
   const successor = bestSuccessor(state, nowUs, (node) => !state.handedTo.has(node));
   if (successor === null) return null;
-  state.handedTo.add(successor);
   const reason: Reason = {
     code: ability.code,
     message: `This master hands over to node ${successor}: ${ability.message}`,
     facts: { node: successor },
   };
+  remember(state, { tried: [...state.handedTo, durable.node].toSorted((left, right) => left - right) });
   startClosing(state, successor, reason);
   return reason;
 }
 
 /** An operator's order. Returns why it is refused, or null when it was taken. */
 export function orderMove(state: QuorumState, target: NodeId, nowUs: number): Reason | null {
-  if (state.wonTerm !== state.durable.term)
-    return { code: "NOT_MASTER", message: "This node is not the master." };
+  if (state.wonTerm === null) return { code: "NOT_MASTER", message: "This node is not the master." };
+  if (state.wonTerm !== state.durable.term) {
+    return { code: "BUSY", message: "This master is lifting its term; ask again in a moment." };
+  }
   if (votersEntry(state.durable.voters, target) === undefined)
     return { code: "NODE_UNKNOWN", message: `Node ${target} is not in the node list.` };
   if (target === state.durable.node)
@@ -228,13 +236,35 @@ export function orderMove(state: QuorumState, target: NodeId, nowUs: number): Re
 }
 
 /** This node stops for good: first the mastership goes, then the node asks to leave the view. */
-export function orderDrain(state: QuorumState, nowUs: number): void {
+export function orderDrain(state: QuorumState, nowUs: number): Reason[] {
   state.leaving = true;
   state.preVote = null;
-  if (state.wonTerm === null || state.closing !== null) return;
+  return state.candidacy !== null && state.wonTerm === null ? [abandon(state, nowUs)] : [];
+}
+
+/** A leaving node that is master, whenever it became it, gives the mastership away. */
+export function considerLeaving(state: QuorumState, nowUs: number): Reason | null {
+  if (!state.leaving || state.wonTerm !== state.durable.term || state.closing !== null) return null;
+  const reason: Reason = { code: "DRAINED", message: "This node was told to stop." };
   startClosing(
     state,
     bestSuccessor(state, nowUs, () => true),
-    { code: "DRAINED", message: "This node was told to stop." },
+    reason,
   );
+  return reason;
+}
+
+/**
+ * The kernel stood still for `jumpUs` while the monotonic clock did not see it: every lease is void, and a
+ * mastership that lapsed a token ago by the real time is over.
+ */
+export function voidLeases(state: QuorumState, nowUs: number, jumpUs: number): void {
+  const { wonTerm, masterLeaseEndUs } = state;
+  state.voidBeforeUs = nowUs;
+  state.receivedBy.clear();
+  state.grantedBy.clear();
+  state.nodeLeaseEndUs = 0;
+  if (wonTerm === null) return;
+  if (masterLeaseEndUs + promiseTiming(state).tokenUs < nowUs + jumpUs) endMastership(state);
+  else state.masterLeaseEndUs = Math.min(masterLeaseEndUs, nowUs);
 }

@@ -19,7 +19,7 @@ export function buildBallot(state: QuorumState, nowUs: number): Ballot {
   const atUs = Math.max(nowUs, state.lastNameUs + 1);
   const released =
     durable.overTerm > 0 && nowUs >= state.selfPromiseUntilUs
-      ? { term: durable.overTerm, successor: durable.successor }
+      ? { term: durable.overTerm, successor: durable.successor, tried: durable.tried }
       : null;
   return {
     node: durable.node,
@@ -150,7 +150,8 @@ export function buildQuorumMessage(state: QuorumState, nowUs: number): QuorumMes
     stampUs: nowUs,
     node: durable.node,
     bootId: state.bootId,
-    term: durable.term,
+    // While a master lifts its term it is master of the old one, and of no other.
+    term: role === "master" ? (state.wonTerm ?? durable.term) : durable.term,
     role,
     leader,
     masterLeaseEndUs: role === "master" ? state.masterLeaseEndUs : 0,

@@ -29,7 +29,8 @@ export function takeStored(
   const jointWith = changed
     ? [durable.voters, ...durable.jointWith.filter((other) => !sameElectorate(other, voters))]
     : durable.jointWith;
-  remember(state, { stored: stored.ref, voters, jointWith });
+  const electorateRef = changed ? stored.ref : durable.electorateRef;
+  remember(state, { stored: stored.ref, voters, jointWith, electorateRef });
   if (changed) state.jointCommittedAtUs = null;
   return {
     code: "CONFIG_STORED",
@@ -94,15 +95,16 @@ function settleJoint(state: QuorumState, nowUs: number): void {
 
 function noteSticky(state: QuorumState, committed: ConfigRef): void {
   const { durable } = state;
-  if (state.wonTerm !== durable.term || state.stickyVersion !== null) return;
+  if (state.wonTerm !== durable.term || durable.stickyVersion !== null) return;
   const own = votersEntry(durable.voters, durable.node);
   const first = durable.voters.nodes.toSorted(compareRank)[0];
-  if (own !== undefined && first?.id === own.id) state.stickyVersion = committed.version;
+  if (own !== undefined && first?.id === own.id) remember(state, { stickyVersion: committed.version });
 }
 
 /** The node that an operator has raised above this master since its own first commit; null when none. */
 export function raisedAboveMaster(state: QuorumState): NodeId | null {
-  const { durable, committed, stickyVersion } = state;
+  const { durable, committed } = state;
+  const { stickyVersion } = durable;
   if (stickyVersion === null || committed === null || committed.version <= stickyVersion) return null;
   if (compareConfigRefs(committed, durable.stored) !== 0) return null;
   const first = durable.voters.nodes.filter((node) => node.prio > 0).toSorted(compareRank)[0];

@@ -73,8 +73,6 @@ export type QuorumState = {
   /** At the master: each absent node, when every adopter's last grant to it was, and the verdict. */
   fencing: Map<NodeId, { reports: Map<NodeId, number>; fencedAtUs: number | null; ownReport: boolean }>;
   flaps: Map<NodeId, { count: number; lastUs: number }>;
-  /** The version in which this term's master was first the highest; a later raise is an operator's act. */
-  stickyVersion: number | null;
   committed: ConfigRef | null;
   /** When the change in flight was seen committed. */
   jointCommittedAtUs: number | null;
@@ -97,6 +95,8 @@ export type QuorumState = {
   reason: Reason;
   /** Nodes to which the mastership was handed for inability, in this inability: once to each in turn. */
   handedTo: Set<NodeId>;
+  /** Since when this master could serve without a break. */
+  ableSinceUs: number | null;
   /** Boots of each peer that are over: a late ballot of one is not heard. */
   retiredBoots: Map<NodeId, string[]>;
 };
@@ -119,7 +119,7 @@ export type QuorumInput = {
   | { kind: "move"; target: NodeId }
   | { kind: "drain" }
   /** CLOCK_BOOTTIME jumped against CLOCK_MONOTONIC: the host was suspended, leases may have lapsed unseen. */
-  | { kind: "suspended-host" }
+  | { kind: "suspended-host"; jumpUs: number }
 );
 
 /** In this order: persist, then send, then act. */
@@ -149,12 +149,15 @@ export function initialState(config: ClusterConfig, ref: ConfigRef, node: NodeId
     follows: null,
     overTerm: 0,
     successor: null,
+    tried: [],
+    stickyVersion: null,
     view: { term: 0, number: 0, members: config.nodes.map(({ id }) => ({ node: id, bootId: null })) },
     out: false,
     amnesic: false,
     amnesicSinceVersion: null,
     stored: ref,
     voters: votersOf(config),
+    electorateRef: ref,
     jointWith: [],
     generation: 0,
   };
@@ -180,9 +183,6 @@ export function startQuorum(
       bootId: world.bootId,
       // A reboot ends every mastership: its gates went with the kernel.
       overTerm: newBoot && ownTerm ? durable.term : durable.overTerm,
-      // A lost count must not start below what the actuator has seen; it never rose by one in a millisecond.
-      generation:
-        durable.amnesic && durable.generation === 0 ? Math.floor(world.nowUs / 1000) : durable.generation,
     },
     bootId: world.bootId,
     startedAtUs: world.nowUs,
@@ -210,7 +210,6 @@ export function startQuorum(
     report: null,
     fencing: new Map(),
     flaps: new Map(),
-    stickyVersion: null,
     committed: null,
     // A change in flight waits its full time again after a restart.
     jointCommittedAtUs: null,
@@ -227,6 +226,7 @@ export function startQuorum(
     random: world.seed >>> 0,
     hindrance: null,
     handedTo: new Set(),
+    ableSinceUs: null,
     retiredBoots: new Map(),
     reason: { code: "STARTED", message: "The process started and has not heard from a quorum yet." },
   };

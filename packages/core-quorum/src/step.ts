@@ -1,9 +1,10 @@
-import { assertNever, type Ballot, type Reason } from "@quorate/contracts";
+import { assertNever, type Ballot, compareConfigRefs, type Reason } from "@quorate/contracts";
 import { considerReadmission } from "./amnesia.ts";
 import {
   advanceElection,
   considerFollowing,
   considerPreVote,
+  expireCandidacy,
   mayVote,
   tryStand,
   tryWin,
@@ -12,11 +13,13 @@ import { collectFenceReports, judgeFences, nextFenceUs } from "./fencing.ts";
 import { isMember, renewLeases, takeAcknowledgements } from "./lease.ts";
 import {
   considerHandOver,
+  considerLeaving,
   expireMastership,
   liftTerm,
   orderDrain,
   orderMove,
   takeShutConfirmation,
+  voidLeases,
   yieldTo,
 } from "./mastership.ts";
 import {
@@ -30,12 +33,15 @@ import {
 } from "./outgoing.ts";
 import { renewPromise, runningPromise } from "./promise.ts";
 import { learnCommitted, takeStored } from "./register.ts";
+import { electorateNodes } from "./quorum.ts";
 import {
+  electoratesOf,
   promiseTiming,
   type QuorumEffect,
   type QuorumInput,
   type QuorumResult,
   type QuorumState,
+  remember,
 } from "./state.ts";
 import { adoptView, reviseView } from "./view.ts";
 
@@ -57,7 +63,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
   let answer = false;
 
   // What the clock has ended comes first, so that a process that was stopped acts on no lapsed right.
-  reasons.push(...expireMastership(state, nowUs));
+  reasons.push(...expireMastership(state, nowUs), ...expireCandidacy(state, nowUs));
   switch (input.kind) {
     case "tick":
       break;
@@ -73,6 +79,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
     case "report":
       if (state.report !== null && input.report.stampUs < state.report.stampUs) break;
       state.report = input.report;
+      outgrowGeneration(state);
       note(takeShutConfirmation(state, input.report, nowUs));
       break;
     case "stored":
@@ -86,10 +93,10 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
       refusal = orderMove(state, input.target, nowUs);
       break;
     case "drain":
-      orderDrain(state, nowUs);
+      reasons.push(...orderDrain(state, nowUs));
       break;
     case "suspended-host":
-      voidLeases(state, nowUs);
+      voidLeases(state, nowUs, input.jumpUs);
       note({
         code: "HOST_WAS_SUSPENDED",
         message: "The host's clock was stopped for a while; every lease is void.",
@@ -105,6 +112,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
   note(learnCommitted(state, nowUs));
   reasons.push(...reviseView(state, nowUs, input.drainedUs));
   reasons.push(...judgeFences(state, nowUs));
+  note(considerLeaving(state, nowUs));
   note(considerHandOver(state, nowUs));
   reconsiderPreVotes(state, nowUs);
   reasons.push(...advanceElection(state, nowUs));
@@ -132,7 +140,7 @@ function takeBallot(
   const timing = promiseTiming(state);
   const { node } = ballot;
   if (node === state.durable.node || nowUs - receivedAtUs > timing.staleUs) return false;
-  if (!state.durable.voters.nodes.some((entry) => entry.id === node)) return false;
+  if (!electorateNodes(electoratesOf(state)).includes(node)) return false;
   const known = state.peers.get(node)?.ballot.name;
   const retired = state.retiredBoots.get(node) ?? [];
   if (retired.includes(ballot.name.bootId)) return false;
@@ -156,13 +164,23 @@ function takeBallot(
   considerPreVote(state, ballot, nowUs);
   push(adoptView(state, ballot));
   push(considerReadmission(state, ballot));
-  if (mayVote(state, nowUs) && isMember(state, node, ballot.name.bootId)) {
+  // Who has not stored the last change of the votes would go on counting by the old ones.
+  const counts = compareConfigRefs(ballot.stored, state.durable.electorateRef) >= 0;
+  if (counts && mayVote(state, nowUs) && isMember(state, node, ballot.name.bootId)) {
     state.lastGrants.set(node, { name: ballot.name, atUs: receivedAtUs });
   }
   takeAcknowledgements(state, ballot);
   collectFenceReports(state, ballot, receivedAtUs);
   reasons.push(...tryStand(state, nowUs));
   return ballot.changed;
+}
+
+/** A lost count must not stay below what the actuator has seen, or it would refuse every grant of this term. */
+function outgrowGeneration(state: QuorumState): void {
+  const { durable, report } = state;
+  if (report !== null && report.term === durable.term && report.generation > durable.generation) {
+    remember(state, { generation: report.generation + 1 });
+  }
 }
 
 /** A promise that has just ended frees the answer to a question that was asked while it ran. */
@@ -173,14 +191,6 @@ function reconsiderPreVotes(state: QuorumState, nowUs: number): void {
     if (peer !== undefined && nowUs - peer.receivedAtUs <= staleUs)
       considerPreVote(state, peer.ballot, nowUs);
   }
-}
-
-function voidLeases(state: QuorumState, nowUs: number): void {
-  state.voidBeforeUs = nowUs;
-  state.receivedBy.clear();
-  state.grantedBy.clear();
-  state.nodeLeaseEndUs = 0;
-  if (state.wonTerm !== null) state.masterLeaseEndUs = Math.min(state.masterLeaseEndUs, nowUs);
 }
 
 function outgoing(state: QuorumState, nowUs: number, answer: boolean, news: boolean): QuorumEffect[] {
@@ -228,7 +238,7 @@ function wakeAtUs(state: QuorumState, nowUs: number): number {
   const { heartbeatUs } = promiseTiming(state);
   const candidates = [state.nextBallotUs, state.nextQuorumUs, nowUs + nextFenceUs(state)];
   if (nowUs < state.silentUntilUs) candidates.push(state.silentUntilUs);
-  if (state.resuming) candidates.push(state.startedAtUs + 2 * heartbeatUs);
+  if (state.resuming) candidates.push(state.startedAtUs + 5 * heartbeatUs);
   // The instants at which something ends: a promise, a lease, a wait, a rank's delay, a candidacy.
   const edges = [
     state.promiseUntilUs,

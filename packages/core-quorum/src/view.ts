@@ -165,7 +165,8 @@ export function isClean(state: QuorumState): boolean {
     durable.out &&
     report !== null &&
     report.generation === durable.generation &&
-    report.gate === "shut" &&
+    // The gate of the cluster address is the master's by another right than its membership.
+    (report.gate === "shut" || state.wonTerm === durable.term) &&
     report.cleanUnderTerm === durable.term
   );
 }

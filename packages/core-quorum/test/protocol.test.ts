@@ -318,7 +318,7 @@ describe("ballots", () => {
 
   test("a host that was suspended holds no lease until new acknowledgements", () => {
     const { cluster } = settled();
-    cluster.give(4, { kind: "suspended-host" });
+    cluster.give(4, { kind: "suspended-host", jumpUs: 100_000 });
     expect(cluster.masters()).toEqual([]);
     cluster.runUntil(() => cluster.masters()[0] === 4, 300);
   });

@@ -1,6 +1,5 @@
 import type { ServiceName } from "@quorate/contracts";
 import { QuorateError } from "@quorate/contracts";
-import { fastify } from "fastify";
 import type { Metrics } from "./metrics.ts";
 import { QUORATE_VERSION } from "./version.ts";
 
@@ -33,6 +32,8 @@ export interface HealthServer {
  * Throws QuorateError PORT_TAKEN naming the port.
  */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+  // Loaded late: half of a service's start would go into it, and a restarted service has votes to answer first.
+  const { fastify } = await import("fastify");
   const server = fastify({ logger: false, forceCloseConnections: true });
   const live = options.liveness ?? (() => ({ ok: true, message: "the loop answers" }));
   for (const [path, ask] of [

@@ -10,6 +10,7 @@ export type { Answer, RequestBody, Verb } from "./bus-requests.ts";
 export { BOOTTIME_JUMP_LIMIT_US, BoottimeJumpDetector, bootId, monotonicUs } from "./clock.ts";
 export { type DurableFileOptions, writeFileDurably, writeFileDurablySync } from "./durable-file.ts";
 export { type EventInput, EventPublisher, SharedSequence } from "./event-publisher.ts";
+export { holdFolder } from "./folder-lock.ts";
 export {
   type HealthAnswer,
   type HealthServer,

@@ -11,14 +11,7 @@ import {
   type NodeId,
   type QuorumMessage,
 } from "@quorate/contracts";
-import {
-  initialState,
-  type QuorumEffect,
-  type QuorumInput,
-  startQuorum,
-  stepQuorum,
-  timingOf,
-} from "@quorate/core-quorum";
+import { initialState, type QuorumEffect, startQuorum, stepQuorum, timingOf } from "@quorate/core-quorum";
 import { Checker, type Violation } from "./checker.ts";
 import { digestOf, makeConfig } from "./documents.ts";
 import { nextDocument } from "./distributor-model.ts";

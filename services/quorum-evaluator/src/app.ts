@@ -8,6 +8,7 @@ import {
   BoottimeJumpDetector,
   Bus,
   EventPublisher,
+  holdFolder,
   type Lifecycle,
   Metrics,
   monotonicUs,
@@ -23,6 +24,7 @@ import { QuorumLoop } from "./loop.ts";
 /** Wires the quorum core to the bus and to the disk. */
 export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
   const { nodeId, logger, stateDir, bootId } = context;
+  await holdFolder(stateDir);
   const text = readRunningConf(context);
   const running = { config: parse(text, context.runningConfFile), text };
   const { durable, lost } = loadDurableState(stateDir, running, nodeId);
@@ -68,7 +70,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
       diff.publish(message, reasons);
     },
     barrier: () => bus.barrier(),
-    hostWasSuspended: () => boottime.check() > 0,
+    suspendedUs: () => boottime.check(),
     diskTrouble(error) {
       if (error !== null && diskTrouble === null)
         logger.error(
@@ -102,7 +104,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
     loop.step({ kind: "peers", stampUs: message.stampUs, peers: message.peers });
   });
   bus.subscribeLocal("report", (message) => {
-    loop.step({ kind: "report", report: message });
+    if (monotonicUs() - message.stampUs <= staleUs) loop.step({ kind: "report", report: message });
   });
   // The same document comes every second.
   let known: { digest: string; config: ClusterConfig } | null = null;
@@ -125,6 +127,8 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
     checkDisarmed();
   });
 
+  checkDisarmed();
+  loop.step({ kind: "tick" });
   serveRequests(bus, loop, running.config);
   metrics.gauge("quorate_term", "The term this node is in", [], (gauge) =>
     gauge.set(loop.snapshot.durable.term),
@@ -147,8 +151,6 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
     },
   });
   lifecycle.onStop("health", () => health.close());
-  checkDisarmed();
-  loop.step({ kind: "tick" });
 }
 
 function serveRequests(bus: Bus, loop: QuorumLoop, config: ClusterConfig): void {

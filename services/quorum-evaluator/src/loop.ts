@@ -19,8 +19,8 @@ export type LoopDoors = {
   persist(state: EvaluatorState): void;
   send(effect: Exclude<QuorumEffect, { kind: "persist" } | { kind: "quorum" }>): void;
   publish(message: QuorumMessage, reasons: readonly Reason[]): void;
-  /** The kernel stood still since the last call: the monotonic clock did not see it. */
-  hostWasSuspended(): boolean;
+  /** For how long the kernel stood still since the last call; the monotonic clock did not see it. */
+  suspendedUs(): number;
   /** Resolves once all local messages sent before the call have been handed in; false if that is not known. */
   barrier(): Promise<boolean>;
   /** The disk refused, or takes writes again (null). */
@@ -62,7 +62,8 @@ export class QuorumLoop {
 
   /** One decision. Returns why an order was refused, or null. */
   step(input: LoopInput): Reason | null {
-    if (this.doors.hostWasSuspended()) this.decide({ kind: "suspended-host" });
+    const jumpUs = this.doors.suspendedUs();
+    if (jumpUs > 0) this.decide({ kind: "suspended-host", jumpUs });
     return this.decide(input);
   }
 

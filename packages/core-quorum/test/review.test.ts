@@ -1,0 +1,153 @@
+import { describe, expect, test } from "vitest";
+import { buildQuorumMessage } from "../src/outgoing.ts";
+import { amnesicState } from "../src/index.ts";
+import { makeConfig, refOf, TestCluster } from "./test-cluster.ts";
+
+const nodes = [
+  { id: 1, prio: 30 },
+  { id: 2, prio: 20 },
+  { id: 3, prio: 10 },
+];
+
+function settled(): TestCluster {
+  const cluster = new TestCluster(nodes);
+  cluster.start();
+  cluster.runUntil(() => cluster.masters().length === 1, 4000);
+  for (const { id } of nodes) cluster.store(id, 1, cluster.config);
+  cluster.run(1500);
+  return cluster;
+}
+
+/** Each of these was a hole once. */
+describe("holes that were closed", () => {
+  test("a member that never stored a change of votes loses its grants, so it cannot live on the old quorum", () => {
+    const cluster = settled();
+    const heavier = makeConfig(
+      [
+        { id: 1, prio: 30, votes: 3 },
+        { id: 2, prio: 20 },
+        { id: 3, prio: 10 },
+      ],
+      2,
+    );
+    for (const id of [1, 2]) cluster.store(id, 1, heavier);
+    cluster.run(1500);
+    expect(cluster.core(1).durable.jointWith).toEqual([]);
+    cluster.member(1).deafTo = new Set([2, 3]);
+    cluster.member(2).deafTo = new Set([1]);
+    cluster.member(3).deafTo = new Set([1]);
+    cluster.runUntil(() => cluster.codes(1).filter((code) => code === "NODE_FENCED").length === 2, 4000);
+    expect(cluster.core(3).nodeLeaseEndUs).toBeLessThan(cluster.nowUs);
+    expect(cluster.core(2).nodeLeaseEndUs).toBeLessThan(cluster.nowUs);
+  });
+
+  test("a master that lifts its term is master of the old term until its followers came along", () => {
+    const cluster = settled();
+    const { term } = cluster.core(1).durable;
+    const ballot = cluster.member(2).ballots.at(-1);
+    if (ballot === undefined) throw new Error("node 2 has sent nothing");
+    const name = { ...ballot.name, atUs: ballot.name.atUs + 50 };
+    cluster.nowUs += 1000;
+    cluster.give(1, {
+      kind: "heard",
+      ballot: { ...ballot, name, term: term + 4, follows: 2 },
+      receivedAtUs: cluster.nowUs,
+    });
+    expect(cluster.core(1).durable.term).toBe(term + 5);
+    const said = buildQuorumMessage(cluster.core(1), cluster.nowUs);
+    expect([said.role, said.term]).toEqual(["master", term]);
+    cluster.run(50);
+    expect(cluster.core(1).wonTerm).toBe(term + 5);
+  });
+
+  test("ballots from before a loss of state re-admit nobody", () => {
+    const cluster = settled();
+    const old = structuredClone(cluster.member(1).ballots.at(-1));
+    cluster.kill(3);
+    cluster.member(3).durable = amnesicState(cluster.config, refOf(cluster.config, 0), 3);
+    cluster.start(3);
+    cluster.run(1100);
+    if (old === undefined) throw new Error("node 1 has sent nothing");
+    cluster.kill(1);
+    cluster.kill(2);
+    cluster.run(1100);
+    const { term } = old;
+    for (const version of [1, 2]) {
+      const config = makeConfig(nodes, version);
+      const name = { ...old.name, atUs: cluster.nowUs };
+      cluster.nowUs += 1000;
+      cluster.give(3, {
+        kind: "heard",
+        ballot: { ...old, name, committed: refOf(config, term), stored: refOf(config, term) },
+        receivedAtUs: cluster.nowUs,
+      });
+      cluster.give(3, { kind: "stored", ref: refOf(config, term), from: 1, config });
+      cluster.run(50);
+    }
+    expect(cluster.core(3).durable.amnesic).toBe(true);
+  });
+
+  test("with a service that is broken everywhere the mastership makes one round and stays", () => {
+    const cluster = settled();
+    const masters: number[] = [];
+    for (let second = 0; second < 200; second += 1) {
+      const [master] = cluster.masters();
+      if (master !== undefined && masters.at(-1) !== master) masters.push(master);
+      // Able for a while after taking over, then not; and able again a minute after giving it away.
+      for (const { id } of nodes) cluster.member(id).able = id !== master || second % 10 < 5;
+      cluster.run(1000);
+    }
+    expect(masters).toEqual([1, 2, 3]);
+  });
+
+  test("a node that is told to stop while it stands does not stay master", () => {
+    const cluster = settled();
+    cluster.kill(1);
+    cluster.runUntil(() => cluster.core(2).candidacy !== null, 1300);
+    cluster.give(2, { kind: "drain" });
+    cluster.run(1500);
+    expect(cluster.masters()).not.toContain(2);
+  });
+
+  test("a raised prio is remembered over a restart of the evaluator", () => {
+    const cluster = settled();
+    cluster.member(2).able = false;
+    cluster.run(200);
+    const raised = makeConfig(
+      [
+        { id: 1, prio: 30 },
+        { id: 2, prio: 90 },
+        { id: 3, prio: 10 },
+      ],
+      2,
+    );
+    for (const { id } of nodes) cluster.store(id, 1, raised);
+    cluster.run(300);
+    cluster.kill(1);
+    cluster.run(200);
+    cluster.start(1);
+    cluster.run(500);
+    expect(cluster.masters()).toEqual([1]);
+    cluster.member(2).able = true;
+    cluster.runUntil(() => cluster.masters()[0] === 2, 1000);
+  });
+
+  test("a kernel that stood still for longer than the lease and a token ends the mastership", () => {
+    const cluster = settled();
+    cluster.give(1, { kind: "suspended-host", jumpUs: 10_000_000 });
+    expect(cluster.core(1).wonTerm).toBeNull();
+    expect(cluster.core(1).durable.overTerm).toBe(cluster.core(1).durable.term);
+  });
+
+  test("a count of generations that was lost is brought above what the actuator has seen", () => {
+    const cluster = settled();
+    const { term, generation } = cluster.core(2).durable;
+    const report = cluster.core(2).report;
+    if (report === null) throw new Error("no report");
+    cluster.give(2, {
+      kind: "report",
+      report: { ...report, stampUs: cluster.nowUs, term, generation: generation + 7 },
+    });
+    expect(cluster.core(2).durable.generation).toBe(generation + 8);
+  });
+});
