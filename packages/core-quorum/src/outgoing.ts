@@ -202,6 +202,14 @@ function problems(state: QuorumState, nowUs: number): Reason[] {
       facts: { node: state.forkedWith },
     });
   }
+  const master = durable.follows === null ? undefined : state.peers.get(durable.follows)?.ballot;
+  if (master?.master === true && compareConfigRefs(master.stored, durable.stored) > 0) {
+    list.push({
+      code: "CONFIG_OLD",
+      message: `The master has version ${master.stored.version} of the configuration, this node ${durable.stored.version}.`,
+      facts: { master: master.node, version: durable.stored.version },
+    });
+  }
   if (!ability.ok) list.push({ code: ability.code, message: ability.message });
   if (durable.jointWith.length > 0)
     list.push({
