@@ -1,5 +1,7 @@
 /** What a lab shall be: its hosts, their programs, its addresses. The record (record.ts) is what it is. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { QuorateError } from "@quorate/contracts";
 import {
   clusterConf,
   LAB_NODES,
@@ -52,6 +54,9 @@ export function quoratePlan(
   configuration?: string,
 ): LabPlan {
   const quorate = join(root, "node_modules/.bin/quorate");
+  if (!existsSync(quorate)) {
+    throw new QuorateError("TOOL_MISSING", `${quorate} is not there`, "Run: npm run setup");
+  }
   const node = join(root, ".toolchain/node_modules/.bin/node");
   const text = configuration ?? clusterConf(topology, serviceCommand(node));
   return {
