@@ -350,9 +350,13 @@ export function order(turn: Turn, key: string, step: Step): boolean {
   return true;
 }
 
-/** Whether a look taken at `atUs` is older than `periodUs`; arranges to be called when it will be. */
+/**
+ * Whether a look taken at `atUs` is older than `periodUs`; arranges to be called when it will be. Up to T/10 early,
+ * so that looks fall on turns that a grant brings anyway: waking up is most of what an idle process costs.
+ */
 export function lookDue(turn: Turn, atUs: number | null, periodUs: number): boolean {
-  if (atUs === null || atUs + periodUs <= turn.nowUs) return true;
+  const earlyUs = Math.min(turn.timing.tokenUs / 10, periodUs / 4);
+  if (atUs === null || atUs + periodUs - earlyUs <= turn.nowUs) return true;
   wakeAt(turn, atUs + periodUs);
   return false;
 }

@@ -79,6 +79,8 @@ export async function startFailoverActuator(
     throw new QuorateError("REQUEST_TIMEOUT", "Nothing has been looked at yet.", "Ask again in a moment.");
   });
   actuator.start();
+  // Making the health server takes the loop for a while: first look and take up what is there.
+  await firstLook(actuator);
   const health = await startHealthServer({
     service: "failover-actuator",
     port: context.healthPort,
@@ -87,6 +89,20 @@ export async function startFailoverActuator(
   });
   lifecycle.onStop("health", () => health.close());
   return actuator;
+}
+
+const FIRST_LOOK_LIMIT_MS = 1000;
+
+/** Until the kernel has been looked at and a grant is being acted upon, or the time is up. */
+async function firstLook(actuator: Actuator): Promise<void> {
+  const endMs = performance.now() + FIRST_LOOK_LIMIT_MS;
+  const settled = () => {
+    const { report, state } = actuator.loop;
+    return (
+      report !== null && report.able.code !== "STARTING" && state.grant !== null && report.gate !== "unknown"
+    );
+  };
+  while (!settled() && performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** A kernel that cannot be acted upon is unreadiness; having no role, no carrier or no quorum is not. */
