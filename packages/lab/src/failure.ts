@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, globSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import { hostDir } from "./host.ts";
@@ -16,13 +16,17 @@ export function reportFailure(error: unknown): number {
   return 1;
 }
 
-const TAIL_BYTES = 3000;
+const TAIL_BYTES = 2500;
 
-/** The end of every host's log, for a failure whose lab is about to be taken down. */
+/** The end of every host's logs, for a failure whose lab is about to be taken down. */
 export function hostLogTails(lab: Lab): string {
   const record = lab.record();
   return record.hosts
-    .map((host) => `--- ${host.name}\n${tail(join(hostDir(record, host.id), "log", "host.log"))}`)
+    .flatMap((host) => {
+      const folder = hostDir(record, host.id);
+      const logs = globSync(["log/*.log", "state/log/*.log"], { cwd: folder }).sort();
+      return logs.map((path) => `--- ${host.name} ${path}\n${tail(join(folder, path))}`);
+    })
     .join("\n");
 }
 

@@ -59,7 +59,7 @@ const exec = command("exec", "run a command in a host, or in the client's networ
   .argument("<command...>")
   .passThroughOptions()
   .action(async (host: number | "client", argv: string[]) => {
-    const child = open(exec).spawn(host, argv, "inherit");
+    const child = open(exec).spawn(host, argv[0] === "--" ? argv.slice(1) : argv, "inherit");
     // The terminal's Ctrl-C is the command's.
     process.on("SIGINT", () => {});
     process.exitCode = await new Promise<number>((done) => child.once("exit", (code) => done(code ?? 1)));

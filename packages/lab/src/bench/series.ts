@@ -37,10 +37,14 @@ async function takeDeath(bench: BenchLab): Promise<Sample> {
   return bench.sample(`node-${master} to node-${next}`, gapsOf(report));
 }
 
+const MOVE_REST_MS = 3000;
+
 async function takeMove(bench: BenchLab, round: number): Promise<Sample> {
   const master = (await bench.whole()).node.id;
   const others = bench.othersOf(master);
   const target = others[round % others.length] ?? master;
+  // A planned act meets a cluster at rest, not one that still tidies up after the one before.
+  await sleep(MOVE_REST_MS);
   const window = bench.observer.observe();
   const taken = bench.takenFrom(master);
   const { quorate } = bench.lab.record();
