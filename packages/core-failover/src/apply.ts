@@ -10,6 +10,7 @@ import {
   note,
   noteTrouble,
   type Turn,
+  troubleOf,
   tell,
 } from "./state.ts";
 import type { StepOutcome } from "./step.ts";
@@ -32,6 +33,9 @@ export function takeOutcome(turn: Turn, id: number, outcome: StepOutcome, verdic
   applySuccess(turn, key, flight, outcome, verdict);
 }
 
+/** So many looks at the gate must fail in a row before its tables are loaded anew. */
+const LOOKS_BEFORE_DOUBT = 3;
+
 function applyFailure(
   turn: Turn,
   key: string,
@@ -43,8 +47,16 @@ function applyFailure(
   noteTrouble(turn, key, step.kind, outcome.error);
   switch (step.kind) {
     case "load-gate":
-    case "inspect-gate":
       if (state.gate.tables === "intact") state.gate.tables = "unknown";
+      break;
+    case "inspect-gate":
+      // A busy machine lets one look fail; what was seen before is not worth less for it.
+      if (
+        state.gate.tables === "intact" &&
+        (troubleOf(state, key, step.kind)?.failures ?? 0) >= LOOKS_BEFORE_DOUBT
+      ) {
+        state.gate.tables = "unknown";
+      }
       break;
     case "inspect-address":
     case "add-address":

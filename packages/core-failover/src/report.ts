@@ -2,6 +2,7 @@ import type { Reason, ReportMessage } from "@quorate/contracts";
 import { CLAIM_MEMORY_US } from "./config.ts";
 import type { Verdict } from "./grant.ts";
 import { gateNow } from "./plan-gate.ts";
+import { compareGrantNames } from "./step.ts";
 import { type FailoverState, guardedIps, sortedAddresses, troubleOf } from "./state.ts";
 
 type Able = ReportMessage["able"];
@@ -9,10 +10,12 @@ type Able = ReportMessage["able"];
 /** What is, in the form the other services and people read. */
 export function reportOf(state: FailoverState, verdict: Verdict, nowUs: number): ReportMessage {
   const problems = problemsOf(state, verdict, nowUs);
+  // A predecessor's close counts: the evaluator must not fall behind it.
+  const newest = compareGrantNames(state.grant, state.closed) >= 0 ? state.grant : state.closed;
   return {
     stampUs: nowUs,
-    term: state.grant?.term ?? 0,
-    generation: state.grant?.generation ?? 0,
+    term: newest?.term ?? 0,
+    generation: newest?.generation ?? 0,
     gate: gateNow(state, nowUs),
     shutConfirmed: state.shutConfirmed,
     able: ableOf(state, verdict, nowUs),
@@ -28,7 +31,7 @@ function ableOf(state: FailoverState, verdict: Verdict, nowUs: number): Able {
   const no = (code: string, message: string): Able => ({ ok: false, code, message });
   const load = troubleOf(state, "gate", "load-gate");
   if (load !== undefined && state.gate.tables !== "intact") return no(load.error.code, load.error.message);
-  if (guardedIps(state).length > 0 && state.gate.tables === "unknown") {
+  if (guardedIps(state).length > 0 && state.gate.loadedFor === "") {
     return no("STARTING", "The gate's tables have not been looked at yet.");
   }
   for (const { device } of state.config.clusterIps) {
@@ -61,7 +64,7 @@ function cleanUnderTerm(state: FailoverState, verdict: Verdict, nowUs: number): 
 
 function addressOf(state: FailoverState): ReportMessage["address"] {
   const seen = state.config.clusterIps.map((ip) => state.addresses[ip.address]?.seen ?? "unknown");
-  if (seen.length === 0 || seen.every((each) => each === "absent")) return "absent";
+  if (seen.every((each) => each === "absent")) return "absent";
   return seen.every((each) => each === "present") ? "present" : "unknown";
 }
 

@@ -83,16 +83,21 @@ export class FailoverLoop {
   }
 
   #start(id: number, what: Step): void {
-    const work = this.#doors.carryOut(what).then((outcome) => {
-      this.#underWay.delete(work);
-      this.input({ kind: "done", id, outcome });
-    });
+    const work = this.#carryOut(id, what);
     this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
+  }
+
+  async #carryOut(id: number, what: Step): Promise<void> {
+    const outcome = await this.#doors.carryOut(what);
+    this.input({ kind: "done", id, outcome });
   }
 
   /** On change at once, else every T/5, or up to T/12 sooner with a turn that comes anyway. */
   #publish(report: ReportMessage, nowUs: number): void {
     this.#report = report;
+    // Not knowing yet is not being unable: the last report stands, for a token.
+    if (report.able.code === "STARTING") return;
     const { tokenUs } = this.#state.config;
     const text = JSON.stringify({ ...report, stampUs: 0 });
     if (text === this.#published && nowUs < this.#nextReportAtUs - tokenUs / 12) return;

@@ -1,19 +1,18 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { bundleActuator, LabHost, monotonicUs, PORT, VIP } from "./lab-host.ts";
 
 const TIMEOUT_MS = 60_000;
 const SERVER = `require('http').createServer((q,a)=>a.end('node '+process.env.QUORATE_NODE_ID)).listen(${PORT},'0.0.0.0')`;
 const SERVICE = `managed_service {\n  command: exec ${process.execPath} -e "${SERVER}"\n}`;
 
-const folder = mkdtempSync(join(tmpdir(), "quorate-actuator-bundle-"));
-const bundle = join(folder, "main.mjs");
+let bundle = "";
 let lab: LabHost;
 
-beforeAll(() => bundleActuator(bundle));
-afterAll(() => rmSync(folder, { recursive: true }));
+beforeAll(() => {
+  bundle = bundleActuator();
+});
 afterEach(() => lab.down());
 
 async function master(name: string, more = ""): Promise<LabHost> {

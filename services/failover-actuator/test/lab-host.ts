@@ -4,7 +4,6 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ReportMessage } from "@quorate/contracts";
-import { build } from "rolldown";
 import type { GrantOrder, Order } from "./stand-in.ts";
 
 const NODE = 4;
@@ -13,13 +12,11 @@ export const VIP = "10.91.0.100";
 export const PORT = 1500;
 
 /** The service as it is shipped: one file, which starts in a third of the time. */
-export async function bundleActuator(file: string): Promise<void> {
-  await build({
-    input: join(import.meta.dirname, "..", "src", "main.ts"),
-    platform: "node",
-    logLevel: "warn",
-    output: { file, format: "esm", codeSplitting: false },
-  });
+export function bundleActuator(): string {
+  const service = join(import.meta.dirname, "..");
+  const bundler = join(service, "..", "..", "deploy", "build", "bundle.ts");
+  execFileSync(process.execPath, [bundler], { cwd: service, stdio: ["ignore", "ignore", "inherit"] });
+  return join(service, "dist", "main.js");
 }
 
 function ip(...words: string[]): void {
