@@ -72,6 +72,7 @@ export class Bus {
   readonly clusterName: string;
   readonly nodeId: NodeId;
   readonly #options: BusOptions;
+  readonly #localSubjects = new Map<LocalTopic, string>();
   readonly #entries = new Set<Entry>();
   readonly #listeners = new Set<(connected: boolean) => void>();
   readonly #complaints = new RateLimit(5000);
@@ -139,7 +140,7 @@ export class Bus {
       this.#counters.droppedAway += 1;
       return false;
     }
-    return this.#send(localSubject(this.clusterName, this.nodeId, topic), JSON.stringify(message));
+    return this.#send(this.#localSubjectOf(topic), JSON.stringify(message));
   }
 
   /**
@@ -286,6 +287,16 @@ export class Bus {
     }
     this.#setConnected(false);
     await connection.close();
+  }
+
+  /** Put together once: local messages go tens of times a second. */
+  #localSubjectOf(topic: LocalTopic): string {
+    let subject = this.#localSubjects.get(topic);
+    if (subject === undefined) {
+      subject = localSubject(this.clusterName, this.nodeId, topic);
+      this.#localSubjects.set(topic, subject);
+    }
+    return subject;
   }
 
   #send(subject: string, text: string): boolean {
