@@ -5,9 +5,9 @@ const problems = await Promise.all(
   ports.map(async (port) => {
     try {
       const response = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(2000) });
-      return response.ok ? null : `${port}: ${(await response.json()).message}`;
+      return response.ok ? null : `${port}: ${await response.text()}`;
     } catch (error) {
-      return `${port}: ${error.cause?.code ?? error.name}`;
+      return `${port}: ${String(error)}`;
     }
   }),
 );

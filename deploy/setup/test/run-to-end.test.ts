@@ -68,7 +68,10 @@ describe("runToEnd", () => {
   test("if we are killed, the program is told to end", async () => {
     const { launcher: process, lines } = await start();
     process.kill("SIGKILL");
-    expect(await restOf(lines)).toEqual(["got SIGTERM", "cleaned up after 1"]);
+    // How often it is told depends on how long it takes to hear of it.
+    const rest = await restOf(lines);
+    expect(rest[0]).toBe("got SIGTERM");
+    expect(rest.at(-1)).toMatch(/^cleaned up after /);
   });
 });
 

@@ -67,7 +67,7 @@ describe("the datagram's form", () => {
   it("never sends one that a receiver would find too large", () => {
     const hears = Array.from({ length: 1000 }, (_, index) => ({
       node: index + 1,
-      incarnation: Number(randomBytes(6).readUIntBE(0, 6)) + 1,
+      incarnation: randomBytes(6).readUIntBE(0, 6) + 1,
       links: [{ ring: 0, ageUs: randomBytes(4).readUInt32BE(0) }],
     }));
     expect(sealerOf(4, 9).seal(heartbeatOf(4, 9, { hears }), [0])).toBeNull();
