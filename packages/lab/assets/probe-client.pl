@@ -2,14 +2,16 @@
 # What a client of the cluster address does, every INTERVAL ms, from the client's own network stack (so its
 # neighbour cache, and with it our announcements, count): one ICMP echo request and one fresh TCP connection
 # with an HTTP GET. It measures nothing: the capture on the switch does, with the kernel's timestamps.
-# Usage: probe-client.pl ADDRESS PORT INTERVAL_MS HTTP_INTERVAL_MS   (ends when stdin does)
+# Every 50 ms it sends a tick to the observer's own address: in the capture it says how far time has come when
+# nobody answers.
+# Usage: probe-client.pl ADDRESS PORT INTERVAL_MS HTTP_INTERVAL_MS OBSERVER   (ends when stdin does)
 use strict;
 use warnings;
 use Socket qw(:DEFAULT :addrinfo inet_pton IPPROTO_TCP TCP_NODELAY AF_INET6 pack_sockaddr_in6);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 use Fcntl qw(F_SETFL O_NONBLOCK);
 
-my ($address, $port, $intervalMs, $httpIntervalMs) = @ARGV;
+my ($address, $port, $intervalMs, $httpIntervalMs, $observer) = @ARGV;
 my $isV6 = $address =~ /:/;
 my $family = $isV6 ? AF_INET6 : AF_INET;
 my $packed = inet_pton($family, $address) // die "not an address: $address\n";
@@ -35,6 +37,10 @@ sub sendPing {
   substr($echo, 2, 2) = pack('n', checksum($echo)) unless $isV6;    # the kernel does ICMPv6's
   send($ping, $echo, 0, $pingTarget);
 }
+
+socket(my $tick, AF_INET, SOCK_DGRAM, 0) or die "udp socket: $!\n";
+my $tickTarget = pack_sockaddr_in(9, inet_pton(AF_INET, $observer) // die "not an address: $observer\n");
+my $nextTick = 0;
 
 my %open;    # fileno => [socket, begun at, asked]
 my $patience = 0.25;
@@ -72,6 +78,10 @@ while (1) {
     sendPing();
     $nextPing += $intervalMs / 1000;
     $nextPing = $now if $nextPing < $now;    # late: do not catch up in a burst
+  }
+  if ($now >= $nextTick) {
+    send($tick, 'tick', 0, $tickTarget);
+    $nextTick = $now + 0.05;
   }
   if ($now >= $nextHttp) {
     noteLateness($now, $nextHttp);

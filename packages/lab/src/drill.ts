@@ -185,6 +185,7 @@ function noteworthy(answer: Answer): string | null {
       return "first HTTP answer of the service";
     case "tcp-reset":
     case "other":
+    case "tick":
       return null;
     default:
       return answer.kind satisfies never;

@@ -5,15 +5,10 @@
  */
 import { invariant } from "@quorate/contracts";
 
-/** All are from the cluster address: somebody answers, or says that he would. */
+/** All but the tick are from the cluster address: somebody answers, or says that he would. */
 export type FrameKind =
-  | "arp-reply"
-  | "arp-announcement"
-  | "icmp-reply"
-  | "tcp-open"
-  | "tcp-reset"
-  | "http"
-  | "other";
+  /** The client's own clock, twenty times a second: how far the capture has come when nobody answers. */
+  "tick" | "arp-reply" | "arp-announcement" | "icmp-reply" | "tcp-open" | "tcp-reset" | "http" | "other";
 
 export type Frame = {
   /** The kernel's timestamp, milliseconds of the wall clock with microseconds behind the point. */
@@ -23,7 +18,7 @@ export type Frame = {
   kind: FrameKind;
   /** The cluster address in question. */
   vip: string;
-  /** Whom it is sent to; for ARP the target's protocol address. */
+  /** Whom it is sent to (IPv6 as 32 hex digits); for ARP the target's protocol address. */
   to: string;
 };
 
@@ -36,12 +31,15 @@ const LINKTYPE_LINUX_SLL2 = 276;
 const MAX_RECORD = 262_144;
 
 export class FrameReader {
-  readonly #vips: ReadonlySet<string>;
+  /** One spelling to compare, to the spelling that was given. */
+  readonly #vips: ReadonlyMap<string, string>;
+  readonly #observer: string;
   #rest: Buffer = Buffer.alloc(0);
   #fractionsPerMs = 0;
 
-  constructor(vips: Iterable<string>) {
-    this.#vips = new Set([...vips].map((vip) => (vip.includes(":") ? expandV6(vip) : vip)));
+  constructor(vips: Iterable<string>, observer: string) {
+    this.#observer = observer;
+    this.#vips = new Map([...vips].map((vip) => [vip.includes(":") ? expandV6(vip) : vip, vip]));
   }
 
   /** Takes the stream's next bytes, gives the frames that are complete. */
@@ -88,8 +86,12 @@ export class FrameReader {
             ? readIpv6(packet)
             : null;
     if (meaning === null) return null;
-    if (!this.#vips.has(meaning.from)) return null;
-    return { atMs, port, kind: meaning.kind, vip: meaning.from, to: meaning.to };
+    if (meaning.kind === "tick" && meaning.to === this.#observer) {
+      return { atMs, port, kind: "tick", vip: "", to: meaning.to };
+    }
+    const vip = this.#vips.get(meaning.from);
+    if (vip === undefined) return null;
+    return { atMs, port, kind: meaning.kind === "tick" ? "other" : meaning.kind, vip, to: meaning.to };
   }
 }
 
@@ -126,6 +128,7 @@ function readIpv6(packet: Buffer): Meaning | null {
   return { kind: kindOfPayload(next, payload), from, to };
 }
 
+const TICK_PORT = 9;
 const TCP_SYN = 0x02;
 const TCP_RST = 0x04;
 const TCP_ACK = 0x10;
@@ -144,6 +147,8 @@ function kindOfPayload(protocol: number, payload: Buffer): FrameKind {
       const data = payload.subarray(((payload[12] ?? 0) >> 4) * 4);
       return /^HTTP\/1\.[01] 200 /.test(data.subarray(0, 13).toString("latin1")) ? "http" : "other";
     }
+    case 17:
+      return payload.length >= 4 && payload.readUInt16BE(2) === TICK_PORT ? "tick" : "other";
     default:
       return "other";
   }
@@ -166,11 +171,10 @@ export function expandV6(address: string): string {
   return [...left, ...middle, ...right].map((group) => group.padStart(4, "0")).join("");
 }
 
-/** The capture's filter: everything that speaks for a cluster address. */
-export function captureFilter(vips: readonly string[]): string {
-  return vips
-    .map((vip) =>
-      vip.includes(":") ? `(ip6 src host ${vip}) or (icmp6 and ip6[40] = 136)` : `(src host ${vip})`,
-    )
-    .join(" or ");
+/** The capture's filter: everything that speaks for a cluster address, and the observer's ticks. */
+export function captureFilter(vips: readonly string[], observer: string): string {
+  const answers = vips.map((vip) =>
+    vip.includes(":") ? `(ip6 src host ${vip}) or (icmp6 and ip6[40] = 136)` : `(src host ${vip})`,
+  );
+  return [...answers, `(ip dst host ${observer} and udp dst port ${TICK_PORT})`].join(" or ");
 }

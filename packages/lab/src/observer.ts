@@ -32,7 +32,7 @@ export const DEFAULT_OBSERVER: ObserverOptions = { intervalMs: 5, httpIntervalMs
 export type Answer = { host: number; vip: string; kind: Frame["kind"]; atMs: number };
 
 export type Observation = {
-  /** The window's figures until now. */
+  /** The window's figures until the newest frame seen; at most 50 ms behind, however silent it is. */
   report: () => TallyReport;
   close: () => void;
 };
@@ -62,7 +62,7 @@ export class Observer {
   private constructor(lab: Lab, options: ObserverOptions) {
     const record = lab.record();
     this.#options = options;
-    this.#vip = canonical(record.vips[0] ?? "");
+    this.#vip = record.vips[0] ?? "";
     this.#clients = new Set(record.clientAddresses.map((address) => canonical(address.split("/")[0] ?? "")));
     this.#observerAddress = record.observerAddress;
     this.#switchPid = lab.switchPid();
@@ -178,6 +178,7 @@ export class Observer {
         String(record.servicePort),
         String(intervalMs),
         String(httpIntervalMs),
+        record.observerAddress,
       ]);
     }
     this.#portsInput = probe(this.#switchPid, "probe-ports.pl", [
@@ -199,9 +200,9 @@ export class Observer {
 
   async #startCapture(lab: Lab, vips: readonly string[]): Promise<void> {
     const argv = ["tcpdump", "-i", "any", "-Q", "in", "-n", "-s", "200", "-B", "8192", "-Z", "root"];
-    argv.push("--immediate-mode", "-U", "-w", "-", captureFilter(vips));
+    argv.push("--immediate-mode", "-U", "-w", "-", captureFilter(vips, this.#observerAddress));
     const capture = this.#launch(lab, inNamespaces(this.#switchPid, "network", argv));
-    const reader = new FrameReader(vips);
+    const reader = new FrameReader(vips, this.#observerAddress);
     capture.stdout?.on("data", (chunk: Buffer) => {
       for (const frame of reader.read(chunk)) this.#take(frame);
     });
@@ -268,6 +269,7 @@ export class Observer {
 
   #take(frame: Frame): void {
     this.#newestMs = Math.max(this.#newestMs, frame.atMs);
+    if (frame.kind === "tick") return;
     if (frame.port === this.#bridge) {
       // What the bridge delivered to the observer: a host cut off from the bridge reaches nobody.
       if (frame.kind === "arp-reply" && frame.vip === this.#vip && frame.to === this.#observerAddress) {
@@ -303,6 +305,7 @@ export class Observer {
       case "arp-reply":
       case "arp-announcement":
       case "other":
+      case "tick":
         return null;
       default:
         return frame.kind satisfies never;

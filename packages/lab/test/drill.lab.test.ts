@@ -1,11 +1,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { drillSucceeded, runDrill } from "../src/drill.ts";
 import { Lab } from "../src/index.ts";
-import { ROOT, standInPlan } from "./stand-in-plan.ts";
+import { ROOT, standInPlan, sweepAbandonedTestLabs, testLabName } from "./stand-in-plan.ts";
 
-const NAME = "test-drill";
+const NAME = testLabName("drill");
+
+beforeAll(sweepAbandonedTestLabs);
 
 afterEach(async () => {
   await Lab.down(NAME);
@@ -14,7 +16,6 @@ afterEach(async () => {
 
 describe("the drill", () => {
   it("kills the master's host, shows what follows, brings the host back, and gives figures", async () => {
-    await Lab.down(NAME);
     const lab = await Lab.up(NAME, standInPlan(NAME));
     const lines: string[] = [];
     const result = await runDrill(lab, (line) => lines.push(line));
@@ -47,7 +48,6 @@ describe("the drill", () => {
   });
 
   it("in which nobody takes over is an error that says so", async () => {
-    await Lab.down(NAME);
     const plan = standInPlan(NAME);
     for (const host of plan.hosts.filter(({ id }) => id !== 4)) host.program.run = ["sleep", "infinity"];
     const lab = await Lab.up(NAME, plan);

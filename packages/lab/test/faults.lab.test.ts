@@ -1,17 +1,18 @@
 import { existsSync, readFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Lab } from "../src/index.ts";
 import { isStopped, nameProcess, processesOfHost, waitUntil } from "../src/processes.ts";
 import { readLinks } from "../src/switch.ts";
-import { idlePlan } from "./stand-in-plan.ts";
+import { idlePlan, sweepAbandonedTestLabs, testLabName } from "./stand-in-plan.ts";
 
-const NAME = "test-faults";
+const NAME = testLabName("faults");
 const ADDRESS = { 2: "172.31.223.46", 4: "172.31.223.47", 8: "172.31.223.48" } as const;
 
 let lab: Lab;
 
+beforeAll(sweepAbandonedTestLabs);
+
 beforeEach(async () => {
-  await Lab.down(NAME);
   // A named process under PID 1, as the supervisor of a node is.
   const run = "mkdir -p /run/quorate/pids; sleep 1000 & echo $! $(cut -d' ' -f22 /proc/$!/stat)";
   lab = await Lab.up(NAME, idlePlan(NAME, ["sh", "-c", `${run} > /run/quorate/pids/supervisor.pid; wait`]));
@@ -167,7 +168,7 @@ describe("the network", () => {
 });
 
 describe("two labs", () => {
-  const OTHER = "test-other";
+  const OTHER = testLabName("other");
   afterEach(() => Lab.down(OTHER));
 
   it("stand side by side on the same addresses and do not hear each other", async () => {

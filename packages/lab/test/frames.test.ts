@@ -50,10 +50,11 @@ function tcp(flags: number, data = ""): Buffer {
 }
 
 function read(...records: Buffer[]): Frame[] {
-  return new FrameReader([VIP, VIP_V6]).read(Buffer.concat([header(), ...records]));
+  return new FrameReader([VIP, VIP_V6], OBSERVER).read(Buffer.concat([header(), ...records]));
 }
 
 const CLIENT = "172.31.223.254";
+const OBSERVER = "172.31.223.253";
 
 describe("the capture's frames", () => {
   it.each([
@@ -89,6 +90,19 @@ describe("the capture's frames", () => {
     expect(read(record(1, 3, 0x86dd, packet))).toMatchObject([{ kind: "arp-reply", port: 3 }]);
   });
 
+  it("a tick is the observer's own, by address and port", () => {
+    const datagram = (port: number) => {
+      const bytes = Buffer.alloc(12);
+      bytes.writeUInt16BE(port, 2);
+      return bytes;
+    };
+    expect(read(record(5, 9, 0x0800, ipv4(17, CLIENT, OBSERVER, datagram(9))))).toMatchObject([
+      { kind: "tick", atMs: 5 },
+    ]);
+    expect(read(record(5, 9, 0x0800, ipv4(17, CLIENT, OBSERVER, datagram(53))))).toEqual([]);
+    expect(read(record(5, 9, 0x0800, ipv4(17, CLIENT, "172.31.223.46", datagram(9))))).toEqual([]);
+  });
+
   it("of others are left out", () => {
     expect(read(record(1, 1, 0x0806, arp(2, CLIENT, VIP)))).toEqual([]);
     expect(read(record(1, 1, 0x0806, Buffer.alloc(3)), record(1, 1, 0x0800, Buffer.alloc(3)))).toEqual([]);
@@ -105,7 +119,7 @@ describe("the capture's frames", () => {
     expect(expected).toHaveLength(3);
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: whole.length })), (cuts) => {
-        const reader = new FrameReader([VIP]);
+        const reader = new FrameReader([VIP], OBSERVER);
         const edges = [0, ...cuts.toSorted((left, right) => left - right), whole.length];
         const frames = edges
           .slice(1)
@@ -116,6 +130,6 @@ describe("the capture's frames", () => {
   });
 
   it("a stream that is no capture is refused", () => {
-    expect(() => new FrameReader([VIP]).read(Buffer.alloc(64, 1))).toThrow(/pcap/);
+    expect(() => new FrameReader([VIP], OBSERVER).read(Buffer.alloc(64, 1))).toThrow(/pcap/);
   });
 });

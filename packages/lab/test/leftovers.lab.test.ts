@@ -1,15 +1,17 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Lab } from "../src/index.ts";
 import { allPids, processesWithEnvironment, readNamespace, waitUntil } from "../src/processes.ts";
 import { LAB_RUN_ROOT } from "../src/record.ts";
 import { LAB_MARK } from "../src/switch.ts";
-import { idlePlan, ROOT } from "./stand-in-plan.ts";
+import { idlePlan, ROOT, sweepAbandonedTestLabs, testLabName } from "./stand-in-plan.ts";
 
-const NAME = "test-leftovers";
+const NAME = testLabName("leftovers");
 const RUN_DIR = join(LAB_RUN_ROOT, NAME);
+
+beforeAll(sweepAbandonedTestLabs);
 
 afterEach(() => Lab.down(NAME));
 
