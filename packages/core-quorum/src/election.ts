@@ -45,6 +45,10 @@ export function ownAbility(state: QuorumState, nowUs: number): Ballot["able"] {
 /** Inabilities that the whole node shares with any other: better a degraded master than none. */
 const SOFT_INABILITIES: readonly string[] = ["SERVICE_FAILED", "ADDRESS_IN_USE"];
 
+export function isSoftInability(code: string): boolean {
+  return SOFT_INABILITIES.includes(code);
+}
+
 /** Why this node may not stand now, or null when it may (its rank's delay apart). */
 function obstacle(state: QuorumState, nowUs: number): Reason | null {
   const { durable } = state;
@@ -61,10 +65,10 @@ function obstacle(state: QuorumState, nowUs: number): Reason | null {
     return say("DISARMED", "Automation is off: only the last master may come back.");
   }
   const ability = ownAbility(state, nowUs);
-  if (!ability.ok && !SOFT_INABILITIES.includes(ability.code)) return say(ability.code, ability.message);
+  if (!ability.ok && !isSoftInability(ability.code)) return say(ability.code, ability.message);
   const promised = runningPromise(state, nowUs);
   if (promised !== null) return say("PROMISED", `A promise to node ${promised.to} still runs.`);
-  if (nowUs < state.standNotBeforeUs)
+  if (nowUs < state.standNotBeforeUs && namedSuccessor(state) !== durable.node)
     return say("WAITING", "Waiting a while after an election that was not won, or after a release.");
   const present = (node: NodeId) => node === durable.node || freshPeer(state, node, nowUs) !== null;
   const joined = (node: NodeId) =>
@@ -83,6 +87,13 @@ function obstacle(state: QuorumState, nowUs: number): Reason | null {
   return null;
 }
 
+/** Whom the master that this node followed has named when it released its term. */
+function namedSuccessor(state: QuorumState): NodeId | null {
+  const { follows, term } = state.durable;
+  const released = follows === null ? null : state.peers.get(follows)?.ballot.released;
+  return released != null && released.term >= term ? released.successor : null;
+}
+
 /**
  * How long to wait after becoming eligible: one heartbeat for each node that is present, able and ranks higher.
  * A delay, never a condition: whatever the others do, this node's turn comes.
@@ -90,9 +101,7 @@ function obstacle(state: QuorumState, nowUs: number): Reason | null {
 function standDelayUs(state: QuorumState, nowUs: number): number {
   const { durable } = state;
   const { heartbeatUs } = promiseTiming(state);
-  const previous = durable.follows === null ? undefined : state.peers.get(durable.follows)?.ballot;
-  const named =
-    previous?.released != null && previous.released.term >= durable.term ? previous.released.successor : null;
+  const named = namedSuccessor(state);
   if (named === durable.node) return 0;
   const rankOf = (node: NodeId, bootId: string | undefined, able: boolean) => {
     const entry = votersEntry(durable.voters, node);
@@ -152,7 +161,8 @@ export function tryStand(state: QuorumState, nowUs: number): Reason[] {
     const answer = freshPeer(state, node, nowUs)?.ballot.preVoteFor;
     return answer?.node === durable.node && answer.term === preVote.term;
   };
-  if (!isQuorum(electoratesOf(state), wouldVote)) return [];
+  // A named successor need not ask first: the release that names it has freed everybody.
+  if (namedSuccessor(state) !== durable.node && !isQuorum(electoratesOf(state), wouldVote)) return [];
   state.preVote = null;
   remember(state, { term: preVote.term, follows: durable.node });
   state.candidacy = { term: preVote.term, sinceUs: nowUs };
@@ -287,6 +297,7 @@ export function tryWin(state: QuorumState, nowUs: number, resumed = false): Reas
   if (fresh) {
     state.handedTo = new Set(inheritedFailures(state));
     state.ableSinceUs = null;
+    state.wonAtUs = nowUs;
   }
   state.wonTerm = durable.term;
   state.committed = null;

@@ -1,5 +1,5 @@
 import type { Ballot, NodeId, Reason, ReportMessage } from "@quorate/contracts";
-import { abandon, ownAbility, tryWin } from "./election.ts";
+import { abandon, isSoftInability, ownAbility, tryWin } from "./election.ts";
 import { leaseFromPredecessorUs } from "./lease.ts";
 import { compareRank, isQuorum } from "./quorum.ts";
 import { raisedAboveMaster } from "./register.ts";
@@ -7,6 +7,8 @@ import { electoratesOf, promiseTiming, type QuorumState, remember, votersEntry }
 
 /** How long a restarted master listens. Nothing is sent meanwhile, so waiting costs no safety. */
 const RESUME_HEARTBEATS = 5;
+/** A master that cannot hold the address at all may, after this long, hand over to those that were tried before. */
+const TRY_AGAIN_US = 30_000_000;
 /** A master that could serve for so long without a break may hand over to anybody again. */
 const FORGIVE_US = 60_000_000;
 /** A node that gave the mastership away does not stand again before another won or this many tokens passed. */
@@ -197,7 +199,9 @@ export function considerHandOver(state: QuorumState, nowUs: number): Reason | nu
   state.ableSinceUs = null;
   // A restarted process has not heard its actuator yet: unknown is not unable.
   if (state.report === null && nowUs < state.startedAtUs + promiseTiming(state).tokenUs) return null;
-  const successor = bestSuccessor(state, nowUs, (node) => !state.handedTo.has(node));
+  // A broken service is as broken elsewhere; a missing carrier or actuator is this node's own.
+  const again = !isSoftInability(ability.code) && nowUs - state.wonAtUs >= TRY_AGAIN_US;
+  const successor = bestSuccessor(state, nowUs, (node) => again || !state.handedTo.has(node));
   if (successor === null) return null;
   const reason: Reason = {
     code: ability.code,

@@ -97,6 +97,8 @@ export type QuorumState = {
   handedTo: Set<NodeId>;
   /** Since when this master could serve without a break. */
   ableSinceUs: number | null;
+  /** When the present mastership was won. */
+  wonAtUs: number;
   /** Boots of each peer that are over: a late ballot of one is not heard. */
   retiredBoots: Map<NodeId, string[]>;
 };
@@ -227,6 +229,7 @@ export function startQuorum(
     hindrance: null,
     handedTo: new Set(),
     ableSinceUs: null,
+    wonAtUs: world.nowUs,
     retiredBoots: new Map(),
     reason: { code: "STARTED", message: "The process started and has not heard from a quorum yet." },
   };

@@ -89,6 +89,7 @@ describe("holes that were closed", () => {
 
   test("with a service that is broken everywhere the mastership makes one round and stays", () => {
     const cluster = settled();
+    for (const member of cluster.members.values()) member.inability = "SERVICE_FAILED";
     const masters: number[] = [];
     for (let second = 0; second < 200; second += 1) {
       const [master] = cluster.masters();
@@ -98,6 +99,18 @@ describe("holes that were closed", () => {
       cluster.run(1000);
     }
     expect(masters).toEqual([1, 2, 3]);
+  });
+
+  test("a master that cannot hold the address does not keep it from an able node for ever", () => {
+    const cluster = settled();
+    for (const master of [1, 2, 3]) {
+      cluster.runUntil(() => cluster.masters()[0] === master, 3000);
+      cluster.member(master).able = false;
+      if (master === 3) cluster.member(1).able = true;
+    }
+    cluster.run(10_000);
+    expect(cluster.masters()).toEqual([3]);
+    cluster.runUntil(() => cluster.masters()[0] === 1, 25_000);
   });
 
   test("a node that is told to stop while it stands does not stay master", () => {

@@ -56,6 +56,7 @@ type Member = {
   wakeAtUs: number;
   ballots: Ballot[];
   able: boolean;
+  inability: string;
   closed: { term: number; generation: number } | null;
   report: Pick<ReportMessage, "term" | "generation">;
   deafTo: Set<NodeId>;
@@ -82,6 +83,7 @@ export class TestCluster {
         wakeAtUs: 0,
         ballots: [],
         able: true,
+        inability: "NO_CARRIER",
         closed: null,
         report: { term: 0, generation: 0 },
         deafTo: new Set(),
@@ -230,8 +232,8 @@ export class TestCluster {
         shutConfirmed: member.closed,
         able: {
           ok: member.able,
-          code: member.able ? "ABLE" : "NO_CARRIER",
-          message: member.able ? "" : "No carrier.",
+          code: member.able ? "ABLE" : member.inability,
+          message: member.able ? "" : "It cannot serve.",
         },
         cleanUnderTerm: member.report.term,
         address: "absent",

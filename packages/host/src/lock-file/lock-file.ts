@@ -30,8 +30,8 @@ export type LockFileState =
 export interface LockFile {
   readonly path: string;
   read(): Promise<LockFileState>;
-  /** Replaces the file as one step, durably. Throws QuorateError SYMLINK_REFUSED, DISK_FULL, TOOL_FAILED. */
+  /** Replaces the file as one step; not made durable. Throws QuorateError SYMLINK_REFUSED, DISK_FULL, TOOL_FAILED. */
   write(content: LockContent): Promise<void>;
-  /** Removes the file durably; absent is success. */
+  /** Removes the file; absent is success. */
   remove(): Promise<void>;
 }

@@ -58,6 +58,8 @@ class RealLockFile implements LockFile {
         );
       }
       const temporary = below(folder, `.${this.#name}.${randomUUID()}`);
+      // Atomic, but not made durable: it tells running programs who serves, and after a crash of the host nobody
+      // does. Waiting for the disk here would hold the address back.
       try {
         await writeNewFile(temporary, `${JSON.stringify({ term: content.term, node: content.node })}\n`);
         await rename(temporary, target);
@@ -65,7 +67,6 @@ class RealLockFile implements LockFile {
         await unlink(temporary).catch(() => undefined);
         throw error;
       }
-      await folder.sync();
     });
   }
 
@@ -80,7 +81,6 @@ class RealLockFile implements LockFile {
         if (codeOf(error) === "ENOENT") return;
         throw error;
       }
-      await folder.sync();
     });
   }
 
@@ -101,7 +101,6 @@ async function writeNewFile(target: string, text: string): Promise<void> {
   const file = await open(target, flags, 0o644);
   try {
     await file.writeFile(text);
-    await file.sync();
   } finally {
     await file.close();
   }
