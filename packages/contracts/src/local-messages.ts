@@ -163,7 +163,7 @@ export const QuorumMessageSchema = z.object({
   votes: z.object({ total: z.int(), quorum: z.int(), present: z.int() }),
   /** yes: the node lease is valid; no: it lapsed; pending: not known yet (just started). */
   quorate: z.enum(["yes", "no", "pending"]),
-  /** Nodes outside the view and whether what they held is surely over (INV-4). */
+  /** At the master: nodes outside the view and whether what they held is surely over (INV-4). */
   fences: z.array(
     z.object({
       node: NodeIdSchema,

@@ -61,8 +61,9 @@ function obstacle(state: QuorumState, nowUs: number): Reason | null {
   if (state.wonTerm !== null || state.candidacy !== null)
     return say("BUSY", "This node is master or candidate.");
   if (state.leaving || state.closing !== null) return say("LEAVING", "This node gives up its role.");
-  if (state.disarmed && state.durable.voters.nodes.toSorted(compareRank)[0]?.id !== durable.node) {
-    return say("DISARMED", "Automation is off: only the last master may come back.");
+  const lastMaster = state.durable.voters.nodes.toSorted(compareRank)[0]?.id;
+  if (state.disarmed && lastMaster !== durable.node && namedSuccessor(state) !== durable.node) {
+    return say("DISARMED", "Automation is off: only the last master, or whom it names, may lead.");
   }
   const ability = ownAbility(state, nowUs);
   if (!ability.ok && !isSoftInability(ability.code)) return say(ability.code, ability.message);
@@ -75,7 +76,10 @@ function obstacle(state: QuorumState, nowUs: number): Reason | null {
     node === durable.node || (present(node) && state.peerStates.get(node)?.state === "joined");
   if (!isQuorum(electoratesOf(state), joined)) {
     const { present: votes, quorum } = countVotes(electoratesOf(state), joined);
-    return say("NO_QUORUM", `Only ${votes} votes are joined, ${quorum} are needed.`);
+    return say(
+      "NO_QUORUM",
+      `Only ${votes} votes are joined, ${quorum} are needed; a node that lost its state has none.`,
+    );
   }
   const notNewer = (node: NodeId) => {
     if (node === durable.node) return true;

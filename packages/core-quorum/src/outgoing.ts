@@ -162,7 +162,7 @@ export function buildQuorumMessage(state: QuorumState, nowUs: number): QuorumMes
     amnesic: durable.amnesic,
     votes,
     quorate: role !== "suspended" ? "yes" : settling ? "pending" : "no",
-    fences: absentNodes(state).map((node) => {
+    fences: (state.wonTerm === durable.term ? absentNodes(state) : []).map((node) => {
       const fencing = state.fencing.get(node);
       return {
         node,

@@ -247,6 +247,16 @@ describe("hand-over", () => {
   });
 });
 
+describe("disarmed", () => {
+  test("an ordered move still works: its successor is named", () => {
+    const { cluster } = settled();
+    for (const id of [2, 4, 8])
+      cluster.give(id, { kind: "disarmed", disarmed: true, until: "2030-01-01T00:00:00Z" });
+    expect(cluster.give(4, { kind: "move", target: 8 })).toBeNull();
+    cluster.runUntil(() => cluster.masters()[0] === 8, 200);
+  });
+});
+
 describe("amnesia", () => {
   test("a node that lost its state has no vote until a later version is committed without it", () => {
     const { cluster } = settled();

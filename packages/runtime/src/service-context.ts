@@ -90,7 +90,8 @@ export function readRunningConf(context: Pick<ServiceContext, "runningConfFile" 
       "STATE_MISSING",
       `${context.runningConfFile} cannot be read: ${(error as Error).message}.`,
       `If this node is new: quorate init --config FILE --node-id N --state-dir ${context.stateDir}. ` +
-        "If it had state before, restore the folder from the disk it was on; do not init over a lost state.",
+        "If it had state before, do not restore an old copy and do not init: put config/running.conf of another " +
+        "node there; the node then starts without a vote and the master re-admits it.",
       { cause: error },
     );
   }

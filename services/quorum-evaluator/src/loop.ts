@@ -91,7 +91,8 @@ export class QuorumLoop {
     const suspectUs = timingOf(this.state.durable.voters.tokenMs).tokenUs / 2;
     const silent = [...this.state.peers.values()].some((peer) => nowUs - peer.receivedAtUs > suspectUs);
     const unheard = this.state.peers.size < this.state.durable.voters.nodes.length - 1;
-    if (!silent && !unheard) return;
+    const oneWay = [...this.state.peerStates.values()].some((peer) => peer.state === "one-way");
+    if (!silent && !unheard && !oneWay) return;
     void this.askBarrier(nowUs);
   }
 
