@@ -267,6 +267,9 @@ function summarize(status: Status): string {
   }
   const who =
     status.leader === status.node.id ? `${nameOf(status.leader)}, this one,` : nameOf(status.leader);
-  const holds = addresses === "" ? "" : ` and holds ${addresses}`;
+  const here = status.leader === status.node.id;
+  const answers = status.clusterIp.state === "present" && status.clusterIp.gate === "open";
+  const verb = here && !answers ? "but does not hold" : "and holds";
+  const holds = addresses === "" ? "" : ` ${verb} ${addresses}`;
   return `${cluster}: ${who} is master of term ${status.term}${holds}${known}; ${wrong}.`;
 }
