@@ -1,9 +1,10 @@
 import { assertNever } from "@quorate/contracts";
-import { count, type Flight, note, noteTrouble, type Turn, tell } from "./state.ts";
+import { clearTrouble, count, type Flight, note, noteTrouble, type Turn, tell } from "./state.ts";
 import type { StepOutcome } from "./step.ts";
 
 export function applyLoaded(turn: Turn, loadedFor: string): void {
   const { gate } = turn.state;
+  clearTrouble(turn.state, "gate-shut", "shut-gate");
   const lost = gate.tables === "missing";
   // What is open now is not known: tables found as they must be are adopted with what is open in them.
   Object.assign(gate, {

@@ -51,8 +51,8 @@ export interface Timing {
   /** `valid_lft`: whole seconds, so it can only be clean-up. */
   validSeconds: number;
   refreshBelowUs: number;
-  inspectGateHeldUs: number;
-  inspectGateIdleUs: number;
+  /** How often the tables are read back. That they were flushed shows with the next renewal already. */
+  inspectGateUs: number;
   /** Addresses are told of by the kernel; this is the fallback. */
   inspectLinkUs: number;
   /** The kernel tells of a lost carrier up to a second late; while the address is ours it is asked. */
@@ -79,13 +79,13 @@ export function timingOf(tokenUs: number): Timing {
     renewGainUs: Math.round((tokenUs * 15) / 100),
     renewUrgentBelowUs: Math.round(tokenUs / 2),
     leaseMinimumUs: permitUs + KERNEL_TICKS_US,
-    probeWaitUs: Math.min(20_000, Math.round(tokenUs / 20)),
+    // A neighbour answers within a millisecond or two; T/20 is what the protocol allows.
+    probeWaitUs: Math.min(20_000, Math.max(5_000, Math.round(tokenUs / 100))),
     probeAgainUs: Math.round(tokenUs / 5),
     announceAtUs: [0, Math.round(tokenUs / 10), Math.round(tokenUs / 4), SECOND_US, 3 * SECOND_US],
     validSeconds,
     refreshBelowUs: Math.round((validSeconds * SECOND_US * 3) / 5),
-    inspectGateHeldUs: Math.max(tokenUs, SECOND_US),
-    inspectGateIdleUs: Math.max(2 * tokenUs, 2 * SECOND_US),
+    inspectGateUs: Math.max(2 * tokenUs, 2 * SECOND_US),
     inspectLinkUs: Math.max(5 * tokenUs, 5 * SECOND_US),
     inspectCarrierHeldUs: Math.round(tokenUs / 2),
     inspectFileUs: Math.max(2 * tokenUs, 2 * SECOND_US),

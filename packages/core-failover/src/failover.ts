@@ -1,7 +1,7 @@
 import { assertNever, type GrantMessage, type Reason, type ReportMessage } from "@quorate/contracts";
 import { takeOutcome } from "./apply.ts";
 import { CLAIM_MEMORY_US, type FailoverConfig } from "./config.ts";
-import { judge, takeGrant, type Verdict } from "./grant.ts";
+import { isUneventful, judge, takeGrant, type Verdict } from "./grant.ts";
 import { planAddresses } from "./plan-address.ts";
 import { planFiles } from "./plan-files.ts";
 import { isOpenFor, planGate } from "./plan-gate.ts";
@@ -26,7 +26,7 @@ export type FailoverInput =
   | { kind: "grant"; grant: GrantMessage }
   | { kind: "done"; id: number; outcome: StepOutcome }
   /** Something there may have changed: look again. Carries no truth. */
-  | { kind: "changed"; what: "address"; address: string }
+  | { kind: "changed"; what: "address"; address: string; change: "added" | "removed" }
   | { kind: "changed"; what: "link"; device: string }
   | { kind: "changed"; what: "service" | "everything" }
   | { kind: "foreign-claim"; address: string; mac: string }
@@ -42,6 +42,8 @@ export interface FailoverResult {
   /** Decisions that are no events of their own, for the log. */
   reasons: Reason[];
   report: ReportMessage;
+  /** Nothing but the report's stamp differs from the last one. */
+  quiet: boolean;
   /** Call again, with `tick`, at this instant at the latest. */
   wakeAtUs: number;
 }
@@ -52,6 +54,19 @@ export interface FailoverResult {
  * tables in the kernel and never after a close of the same or a later name; on the way down the gate is first.
  */
 export function step(before: FailoverState, input: FailoverInput, nowUs: number): FailoverResult {
+  if (input.kind === "grant" && before.last !== null && isUneventful(before, input.grant, nowUs)) {
+    const { report, wakeAtUs } = before.last;
+    const state = { ...before, grant: input.grant, refusedGrant: null };
+    return {
+      state,
+      steps: [],
+      events: [],
+      reasons: [],
+      report: { ...report, stampUs: nowUs },
+      quiet: true,
+      wakeAtUs,
+    };
+  }
   const turn = beginTurn(before, nowUs);
   take(turn, input);
   const verdict = judge(turn.state, nowUs);
@@ -65,7 +80,8 @@ export function step(before: FailoverState, input: FailoverInput, nowUs: number)
   const report = reportOf(turn.state, verdict, nowUs);
   noteReported(turn, report);
   const { state, steps, events, reasons, wakeAtUs } = turn;
-  return { state, steps, events, reasons, report, wakeAtUs };
+  state.last = { report, wakeAtUs, rideAtUs: turn.rideAtUs };
+  return { state, steps, events, reasons, report, quiet: false, wakeAtUs };
 }
 
 function take(turn: Turn, input: FailoverInput): void {
@@ -104,7 +120,9 @@ function takeChange(turn: Turn, input: FailoverInput & { kind: "changed" }): voi
   switch (input.what) {
     case "address": {
       const facts = state.addresses[input.address];
-      if (facts !== undefined) facts.stale = true;
+      // What is as we know it already was most likely our own doing.
+      const known = input.change === "added" ? "present" : "absent";
+      if (facts !== undefined && facts.seen !== known) facts.stale = true;
       return;
     }
     case "link": {

@@ -1,4 +1,5 @@
 import type { GrantMessage, Reason } from "@quorate/contracts";
+import { timingOf } from "./config.ts";
 import { compareGrantNames } from "./step.ts";
 import { count, type FailoverState, note, type Turn } from "./state.ts";
 
@@ -11,6 +12,34 @@ export type Verdict =
   | { kind: "hold"; term: number; leaseEndUs: number; armed: boolean }
   | { kind: "pending" }
   | { kind: "release"; armed: boolean; reason: Reason };
+
+/**
+ * Whether a grant says nothing that a turn would act upon: the same will again, while nothing is under way or due.
+ * Most grants are like that, and most of an idle node's CPU would go into turns for them.
+ */
+export function isUneventful(state: FailoverState, grant: GrantMessage, nowUs: number): boolean {
+  const { grant: known, last, gate, config } = state;
+  if (known === null || last === null || nowUs >= last.rideAtUs) return false;
+  for (const key in state.flights) if (state.flights[key] !== undefined) return false;
+  const { messageAgeLimitUs, renewGainUs } = timingOf(config.tokenUs);
+  const fresh =
+    grant.stampUs >= known.stampUs && grant.stampUs <= nowUs && nowUs - grant.stampUs <= messageAgeLimitUs;
+  const same =
+    compareGrantNames(grant, known) === 0 &&
+    grant.role === known.role &&
+    grant.close === known.close &&
+    grant.disarmed === known.disarmed;
+  if (!fresh || !same) return false;
+  if (state.holding === null) return grant.role !== "master";
+  const leaseEndUs = leaseEndOf(grant, config.tokenUs);
+  const leaseRuns = leaseEndUs > nowUs && leaseEndOf(known, config.tokenUs) > nowUs;
+  return (
+    leaseRuns &&
+    gate.open === "open" &&
+    gate.openUntilUs > nowUs &&
+    leaseEndUs - gate.openUntilUs < renewGainUs
+  );
+}
 
 /** The lease a grant gives, never longer than one token from its stamp: more cannot be meant. */
 function leaseEndOf(grant: GrantMessage, tokenUs: number): number {

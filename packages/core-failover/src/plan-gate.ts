@@ -1,5 +1,6 @@
 import type { Verdict } from "./grant.ts";
 import {
+  clearTrouble,
   type FailoverState,
   guardedIps,
   ipsKey,
@@ -74,14 +75,15 @@ export function planGate(turn: Turn, verdict: Verdict): void {
       planShut(turn);
       break;
     case "hold":
+      // A shut that failed before says nothing about the next one.
+      clearTrouble(state, "gate-shut", "shut-gate");
       planRenew(turn, verdict.leaseEndUs);
       break;
     case "pending":
       break;
   }
   confirmClose(turn);
-  const periodUs = verdict.kind === "hold" ? timing.inspectGateHeldUs : timing.inspectGateIdleUs;
-  if (lookDue(turn, gate.inspectedAtUs, periodUs)) order(turn, "gate", { kind: "inspect-gate" });
+  if (lookDue(turn, gate.inspectedAtUs, timing.inspectGateUs)) order(turn, "gate", { kind: "inspect-gate" });
   if (gate.open === "open") wakeAt(turn, gate.openUntilUs + 1);
 }
 

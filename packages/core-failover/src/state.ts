@@ -1,4 +1,11 @@
-import type { ClusterIp, EventData, EventName, GrantMessage, Reason } from "@quorate/contracts";
+import type {
+  ClusterIp,
+  EventData,
+  EventName,
+  GrantMessage,
+  Reason,
+  ReportMessage,
+} from "@quorate/contracts";
 import { type FailoverConfig, type Timing, timingOf } from "./config.ts";
 import type { Carrier, FileState, GrantName, IssuedStep, Step, StepError } from "./step.ts";
 
@@ -113,6 +120,8 @@ export interface FailoverState {
   counters: Record<string, number>;
   /** The newest grant that was refused as older than what is known; a stuck evaluator shows here. */
   refusedGrant: { name: GrantName; atUs: number } | null;
+  /** The last whole turn: until `rideAtUs` a grant that says nothing new needs none. */
+  last: { report: ReportMessage; wakeAtUs: number; rideAtUs: number } | null;
   /** What the last report said, to tell what is new in the next. */
   reported: { able: boolean | null; problems: Record<string, Reason> };
 }
@@ -182,6 +191,7 @@ export function createFailoverState(
     troubles: {},
     counters: {},
     refusedGrant: null,
+    last: null,
     reported: { able: null, problems: {} },
   };
   adoptConfig(state, config);
@@ -243,6 +253,8 @@ export interface Turn {
   events: FailoverEvent[];
   reasons: Reason[];
   wakeAtUs: number;
+  /** From then on something may be done with a turn that comes anyway. */
+  rideAtUs: number;
 }
 
 function copyEach<Value extends object>(record: Record<string, Value>): Record<string, Value> {
@@ -288,12 +300,14 @@ export function beginTurn(state: FailoverState, nowUs: number): Turn {
     events: [],
     reasons: [],
     wakeAtUs: Number.MAX_SAFE_INTEGER,
+    rideAtUs: Number.MAX_SAFE_INTEGER,
   };
 }
 
 /** Asks to be called again at `atUs` at the latest. */
 export function wakeAt(turn: Turn, atUs: number): void {
   turn.wakeAtUs = Math.min(turn.wakeAtUs, Math.max(atUs, turn.nowUs + 1));
+  turn.rideAtUs = Math.min(turn.rideAtUs, turn.wakeAtUs);
 }
 
 export function count(turn: Turn, name: string): void {
@@ -358,5 +372,6 @@ export function lookDue(turn: Turn, atUs: number | null, periodUs: number): bool
   const earlyUs = Math.min(turn.timing.tokenUs / 10, periodUs / 4);
   if (atUs === null || atUs + periodUs - earlyUs <= turn.nowUs) return true;
   wakeAt(turn, atUs + periodUs);
+  turn.rideAtUs = Math.min(turn.rideAtUs, atUs + periodUs - earlyUs);
   return false;
 }

@@ -214,7 +214,7 @@ describe("repair", () => {
     const world = master();
     const from = world.log.length;
     world.interface.delete(VIP.address);
-    world.input({ kind: "changed", what: "address", address: VIP.address });
+    world.input({ kind: "changed", what: "address", address: VIP.address, change: "removed" });
     world.run(10_000);
     expect(world.answers(VIP.address)).toBe(true);
     expect(world.log.slice(from).some((each) => each.kind === "probe-address")).toBe(false);

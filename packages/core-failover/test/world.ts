@@ -190,7 +190,10 @@ export class World {
         return;
       default: {
         const generation = this.#generation;
+        // Files are written by the process itself, and end with it; what a tool was told may still happen.
+        const own = ["persist-closed", "write-file", "remove-file"].includes(what.kind);
         this.#later(() => {
+          if (own && generation !== this.#generation) return;
           const outcome = this.#carryOut(what);
           if (generation === this.#generation) this.#answer(id, outcome);
         });
@@ -294,7 +297,12 @@ export class World {
         return;
       case "remove-address": {
         const excused =
-          this.broken.has("shut-gate") || this.broken.has("load-gate") || !this.tables || this.foreign;
+          this.broken.has("shut-gate") ||
+          // It failed before in this very release: then the address goes all the same.
+          this.state.troubles["gate-shut/shut-gate"] !== undefined ||
+          this.broken.has("load-gate") ||
+          !this.tables ||
+          this.foreign;
         // By what the core can know: it may go only when the gate is shut, unless it is to be put on anew.
         const holding = this.state.holding !== null;
         if (!excused && !holding && this.isOpen(what.ip.address))
@@ -308,6 +316,11 @@ export class World {
 
   #wasTaken(grant: GrantMessage): boolean {
     return this.state.closed !== null && compareGrantNames(grant, this.state.closed) <= 0;
+  }
+
+  /** The kernel tells every change, whoever made it. */
+  #tellChange(address: string, change: "added" | "removed"): void {
+    this.#later(() => this.input({ kind: "changed", what: "address", address, change }));
   }
 
   #carryOut(what: Step): StepOutcome {
@@ -324,9 +337,11 @@ export class World {
       case "refresh-address":
         if (this.carrier === "missing") return missing;
         this.interface.set(what.ip.address, this.nowUs + what.validSeconds * 1_000_000);
+        this.#tellChange(what.ip.address, "added");
         return { kind: "done" };
       case "remove-address":
         this.interface.delete(what.ip.address);
+        this.#tellChange(what.ip.address, "removed");
         return { kind: "done" };
       case "inspect-address": {
         const untilUs = this.interface.get(what.ip.address);

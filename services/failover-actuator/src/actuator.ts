@@ -135,14 +135,13 @@ export class Actuator {
 
   #onLinkEvent(event: LinkEvent): void {
     switch (event.kind) {
-      case "address": {
-        if (event.change === "added") return;
+      case "address":
+        // By device, not by address: its spelling may differ.
         for (const ip of this.#config.clusterIps) {
           if (ip.device !== event.device) continue;
-          this.loop.input({ kind: "changed", what: "address", address: ip.address });
+          this.loop.input({ kind: "changed", what: "address", address: ip.address, change: event.change });
         }
         return;
-      }
       case "link":
         if (!this.#config.clusterIps.some((ip) => ip.device === event.device)) return;
         return this.loop.input({ kind: "changed", what: "link", device: event.device });

@@ -76,7 +76,7 @@ export class FailoverLoop {
     const result = step(this.#state, input, nowUs);
     this.#state = result.state;
     for (const each of result.steps) this.#start(each.id, each.step);
-    this.#publish(result.report, nowUs);
+    this.#publish(result.report, result.quiet, nowUs);
     for (const reason of result.reasons) this.#doors.logReason(reason);
     for (const event of result.events) this.#doors.publishEvent(event);
     this.#schedule(Math.min(result.wakeAtUs, this.#nextReportAtUs), nowUs);
@@ -94,12 +94,13 @@ export class FailoverLoop {
   }
 
   /** On change at once, else every T/5, or up to T/12 sooner with a turn that comes anyway. */
-  #publish(report: ReportMessage, nowUs: number): void {
+  #publish(report: ReportMessage, quiet: boolean, nowUs: number): void {
     this.#report = report;
     // Not knowing yet is not being unable: the last report stands, for a token.
     if (report.able.code === "STARTING") return;
     const { tokenUs } = this.#state.config;
-    const text = JSON.stringify({ ...report, stampUs: 0 });
+    const text =
+      quiet && this.#published !== "" ? this.#published : JSON.stringify({ ...report, stampUs: 0 });
     if (text === this.#published && nowUs < this.#nextReportAtUs - tokenUs / 12) return;
     this.#published = text;
     this.#nextReportAtUs = nowUs + Math.round(tokenUs / 5);
