@@ -47,7 +47,7 @@ export class LabHost {
   readonly answersUs: number[] = [];
   actuator: ChildProcess | undefined;
   readonly #children: ChildProcess[] = [];
-  #prober: ChildProcess | undefined;
+  readonly #controlUs: number[] = [];
   #standIn: ChildProcess | undefined;
 
   readonly #bundle: string;
@@ -172,20 +172,30 @@ export class LabHost {
     const show = execFileSync("ip", ["-j", "-n", this.host, "link", "show", "eth0"], { encoding: "utf8" });
     const mac = (JSON.parse(show) as { address: string }[])[0]?.address ?? "";
     ip("-n", this.client, "neigh", "replace", VIP, "lladdr", mac, "dev", "eth0");
-    this.#prober = this.spawnIn(this.client, "ping", ["-n", "-i", "0.005", "-W", "1", VIP], {
-      ...process.env,
-      LC_ALL: "C",
-    });
-    this.#children.push(this.#prober);
-    readLines(this.#prober, (text) => {
-      if (text.includes("bytes from")) this.answersUs.push(monotonicUs());
+    this.#ping(VIP, this.answersUs);
+    this.#ping("10.91.0.4", this.#controlUs);
+  }
+
+  #ping(address: string, answersUs: number[]): void {
+    const environment = { ...process.env, LC_ALL: "C" };
+    const ping = this.spawnIn(this.client, "ping", ["-n", "-i", "0.005", "-W", "1", address], environment);
+    this.#children.push(ping);
+    readLines(ping, (text) => {
+      if (text.includes("bytes from")) answersUs.push(monotonicUs());
     });
   }
 
-  /** The longest silence between two answers since `fromUs`, until now. */
+  /**
+   * The longest silence between two answers since `fromUs`, until now, less the silence of the host's own address
+   * within it: that one is the machine's doing.
+   */
   longestSilenceUs(fromUs: number): number {
-    const times = [fromUs, ...this.answersUs.filter((atUs) => atUs >= fromUs), monotonicUs()];
-    return Math.max(...times.map((atUs, index) => atUs - (times[index - 1] ?? atUs)));
+    const untilUs = monotonicUs();
+    return Math.max(
+      ...gaps(this.answersUs, fromUs, untilUs).map(
+        ([startUs, endUs]) => endUs - startUs - longest(gaps(this.#controlUs, startUs, endUs)),
+      ),
+    );
   }
 
   /** Whether somebody answers ARP for the address. */
@@ -236,6 +246,16 @@ export class LabHost {
     }
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** The intervals without an answer. */
+function gaps(answersUs: readonly number[], fromUs: number, untilUs: number): [number, number][] {
+  const times = [fromUs, ...answersUs.filter((atUs) => atUs > fromUs && atUs < untilUs), untilUs];
+  return times.slice(1).map((atUs, index) => [times[index] ?? fromUs, atUs]);
+}
+
+function longest(intervals: readonly [number, number][]): number {
+  return Math.max(...intervals.map(([startUs, endUs]) => endUs - startUs));
 }
 
 function readLines(child: ChildProcess, take: (line: string) => void): void {
