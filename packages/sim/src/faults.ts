@@ -88,6 +88,8 @@ export function heal(world: Faultable): void {
   for (const host of world.hosts.values()) {
     host.able = true;
     host.pausedUntilUs = Math.min(host.pausedUntilUs, world.nowUs);
+    // An order to stop that a stopped process has not read yet would be one fault more.
+    host.inbox = host.inbox.filter(({ kind }) => kind !== "drain");
     // A drained process has stopped: its supervisor starts it anew.
     if (host.process?.leaving === true) crash(world, host);
     if (host.process === null) world.startLater(host, 100_000);
