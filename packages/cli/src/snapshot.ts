@@ -56,7 +56,7 @@ export interface Snapshot {
   wallClock: Date;
   busAnswers: boolean;
   quorum: Said<QuorumMessage>;
-  peers: Said<{ message: PeersMessage; counters: Record<string, number> }>;
+  peers: Said<{ message: PeersMessage; counters: Record<string, number>; problems: Reason[] }>;
   report: Said<ReportMessage>;
   distributor: Said<DistributorAnswer>;
   /** From the state folder; asked for only when a service does not answer. */
@@ -119,7 +119,7 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
     said(bus, async (open) => {
       const answer = await open.request("membership", "status", nodeId, {}, ASK_LIMIT_MS);
       return {
-        value: { message: answer.peers, counters: answer.counters },
+        value: { message: answer.peers, counters: answer.counters, problems: answer.problems },
         stampUs: answer.peers.stampUs,
       };
     }),

@@ -1,11 +1,5 @@
-import {
-  type ConfigRef,
-  type NodeId,
-  type PeerState,
-  type Reason,
-  type Role,
-  SERVICES,
-} from "@quorate/contracts";
+import type { ConfigRef, NodeId, PeerState, Reason, Role } from "@quorate/contracts";
+import { degradation } from "./degradation.ts";
 import { type Snapshot, storedRef } from "./snapshot.ts";
 
 /** One line of `quorate nodes`. */
@@ -59,6 +53,8 @@ export interface Status {
     links: Array<{ ring: number; hears: boolean; heard: boolean; lossPercent: number }>;
     reason: string | null;
   }>;
+  /** Heartbeats that were dropped at the door since membership started, by why; null while it is silent. */
+  refused: Record<string, number> | null;
   clusterIp: {
     addresses: Array<{ address: string; prefixLength: number; device: string }>;
     /** Here, on this node. */
@@ -125,6 +121,7 @@ export function statusOf(snapshot: Snapshot): Status {
     },
     nodes: nodeLines(snapshot, leader),
     peers: peerLines(snapshot),
+    refused: refusals(snapshot),
     clusterIp: {
       addresses: (config?.clusterIps ?? []).map(({ address, prefixLength, device }) => ({
         address,
@@ -158,7 +155,7 @@ function nodeLines(snapshot: Snapshot, leader: NodeId | null): NodeLine[] {
   return (snapshot.config?.nodes ?? []).map((node): NodeLine => {
     const isLocal = node.id === snapshot.nodeId;
     const peerState = peers?.find((peer) => peer.node === node.id)?.state;
-    const state = isLocal ? (role === "suspended" ? "suspended" : "joined") : (peerState ?? "unknown");
+    const state = isLocal ? localState(role) : (peerState ?? "unknown");
     const isThere = state === "joined" || state === "suspended" || state === "suspect";
     return {
       id: node.id,
@@ -169,9 +166,15 @@ function nodeLines(snapshot: Snapshot, leader: NodeId | null): NodeLine[] {
       prio: node.prio,
       votes: node.votes,
       isLocal,
-      isMember: isLocal || state === "joined" || state === "suspect",
+      isMember: (isLocal && role !== null) || state === "joined" || state === "suspect",
     };
   });
+}
+
+/** This node's own state; a node whose evaluator does not answer says nothing of itself. */
+function localState(role: Role | null): "joined" | "suspended" | "unknown" {
+  if (role === null) return "unknown";
+  return role === "suspended" ? "suspended" : "joined";
 }
 
 function peerLines(snapshot: Snapshot): Status["peers"] {
@@ -195,51 +198,16 @@ function peerLines(snapshot: Snapshot): Status["peers"] {
     });
 }
 
-/** What was said longer ago than this is called old: the slowest of them repeats itself every second. */
-const OLD_MS = 3000;
-
-function degradation(snapshot: Snapshot, status: Status): Reason[] {
-  const found: Reason[] = [];
-  const add = (code: string, message: string) => found.push({ code, message });
-  if (status.amnesic) {
-    add("amnesic", "This node lost its state: no vote until a master elected without it re-admits it.");
-  }
-  if (status.role === "suspended") {
-    add("suspended", `This node is suspended: ${status.reason?.message ?? "it has no quorum."}`);
-  } else if (status.role !== "unknown" && status.leader === null) {
-    add("no_master", "Nobody is known to be master.");
-  }
-  const answers = {
-    membership: snapshot.peers,
-    "quorum-evaluator": snapshot.quorum,
-    "failover-actuator": snapshot.report,
-    "config-distributor": snapshot.distributor,
-  };
-  if (!snapshot.busAnswers)
-    add("bus_down", "The local NATS server does not answer; shown is the state folder.");
-  else {
-    for (const service of SERVICES) {
-      const { value, problem, ageMs } = answers[service];
-      if (value === null) add("service_silent", `${service} does not answer: ${problem}`);
-      else if (ageMs !== null && ageMs > OLD_MS) add("service_old", `${service} last spoke ${ageMs} ms ago.`);
-    }
-  }
-  found.push(...(snapshot.quorum.value?.problems ?? []), ...(snapshot.report.value?.problems ?? []));
-  found.push(...(snapshot.distributor.value?.problems ?? []));
-  for (const node of status.nodes) {
-    if (node.isLocal || node.state === "joined" || node.state === "unknown") continue;
-    add("peer_away", `Node ${node.id} (${node.address}) is ${node.state}.`);
-  }
-  const isDisarmed =
-    status.disarmedUntil !== null && Date.parse(status.disarmedUntil) > snapshot.wallClock.getTime();
-  // The actuator says it too, in its own words.
-  if (isDisarmed && !found.some(({ message }) => message.startsWith("Automation is off"))) {
-    add("disarmed", `Automation is off until ${status.disarmedUntil}; end it with: quorate arm`);
-  }
-  if (status.configuration.note !== null) add("file_differs", status.configuration.note);
-  for (const entry of snapshot.config?.notHonoured ?? []) add("not_honoured", entry.message);
-  const seen = new Set<string>();
-  return found.filter(({ message }) => !seen.has(message) && seen.add(message));
+function refusals(snapshot: Snapshot): Status["refused"] {
+  const counters = snapshot.peers.value?.counters;
+  if (counters === undefined) return null;
+  const names = Object.keys(counters).filter((name) => name.startsWith("refused_"));
+  return Object.fromEntries(
+    names
+      .sort()
+      .map((name) => [name, counters[name] ?? 0] as const)
+      .filter(([, count]) => count > 0),
+  );
 }
 
 function summarize(status: Status): string {

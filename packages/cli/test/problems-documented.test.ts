@@ -7,7 +7,14 @@ const read = (file: string) => readFileSync(join(root, file), "utf8");
 
 /** Where things that are degraded get their codes, and how they are written there. */
 const sources: readonly { file: string; from?: string; pattern: RegExp }[] = [
-  { file: "packages/cli/src/status.ts", pattern: /\badd\("([a-z_]+)"/g },
+  { file: "packages/cli/src/degradation.ts", pattern: /\badd\("([a-z_]+)"|code: "([a-z_]+)"/g },
+  { file: "services/membership/src/problems.ts", pattern: /code: "([A-Z_]+)"/g },
+  { file: "services/membership/src/net/ring-set.ts", pattern: /(?<=code: .*)"([A-Z_]+)"/g },
+  {
+    file: "packages/core-membership/src/receive.ts",
+    from: "function duplicateNode(",
+    pattern: /code: "([a-z-]+)"/g,
+  },
   { file: "packages/core-quorum/src/outgoing.ts", from: "function problems(", pattern: /code: "([A-Z_]+)"/g },
   {
     file: "packages/core-failover/src/report.ts",

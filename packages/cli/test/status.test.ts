@@ -88,7 +88,7 @@ function snapshot(parts: Partial<Snapshot> = {}): Snapshot {
     wallClock: new Date("2026-11-22T12:00:00Z"),
     busAnswers: true,
     quorum: says(quorum, 100),
-    peers: says({ message: peers, counters: {} }, 50),
+    peers: says({ message: peers, counters: {}, problems: [] }, 50),
     report: says(report, 20),
     distributor: says({ stored: ref, committed: ref, fileNote: null, text: CLUSTER_CONF, problems: [] }, 0),
     durable: { value: null, ageMs: null, problem: "" },
@@ -148,7 +148,14 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
   });
 
   it("names a node without quorum suspended, and those that are away", () => {
-    const away = peers.peers.map((peer) => ({ ...peer, state: "failed" as const }));
+    const away = peers.peers.map((peer) => ({
+      ...peer,
+      state: "failed" as const,
+      reason: {
+        code: "silent",
+        message: `Node ${peer.node} has been silent for longer than the token of 1000 ms.`,
+      },
+    }));
     const status = statusOf(
       snapshot({
         quorum: says(
@@ -162,7 +169,7 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
           },
           100,
         ),
-        peers: says({ message: { ...peers, peers: away }, counters: {} }, 50),
+        peers: says({ message: { ...peers, peers: away }, counters: {}, problems: [] }, 50),
       }),
     );
     expect(status.summary).toContain("node 4 has no quorum and is suspended in term 7, 1 of 3 nodes joined");
@@ -172,6 +179,9 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
       "failed -",
     ]);
     expect(status.degraded.map(({ code }) => code)).toEqual(["suspended", "peer_away", "peer_away"]);
+    expect(status.degraded[1]?.message).toBe(
+      "Node 2 (172.31.223.46) is failed: Node 2 has been silent for longer than the token of 1000 ms.",
+    );
     expect(status.leases).toEqual({ masterMs: null, nodeMs: null, promise: null });
   });
 
@@ -227,5 +237,76 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
       "not_honoured",
     ]);
     expect(status.disarmedUntil).toBe("2026-11-22T12:30:00Z");
+  });
+
+  it("names a ring that is lost while another one carries on", () => {
+    const up = { ring: 0, hears: true, heard: true, lossPercent: 0 };
+    const links = [
+      [up, { ring: 1, hears: false, heard: true, lossPercent: 100 }],
+      [up, { ring: 1, hears: true, heard: false, lossPercent: 0 }],
+    ];
+    const half = peers.peers.map((peer, index) => ({ ...peer, links: links[index] ?? [] }));
+    const { config } = parseConfiguration(
+      CLUSTER_CONF.replaceAll(
+        /ring0_addr: 172\.31\.223\.(\d+)/g,
+        "ring0_addr: 172.31.223.$1\n\t\tring1_addr: 10.1.0.$1",
+      ),
+      "cluster.conf",
+    );
+    const status = statusOf(
+      snapshot({
+        config,
+        peers: says({ message: { ...peers, peers: half }, counters: {}, problems: [] }, 50),
+      }),
+    );
+    expect(status.degraded).toEqual([
+      {
+        code: "link_down",
+        message: "Ring 1 to node 2 (10.1.0.46) is down (not heard); ring 0 carries on.",
+        facts: { node: 2, ring: 1 },
+      },
+      {
+        code: "link_down",
+        message: "Ring 1 to node 8 (10.1.0.48) is down (not answered); ring 0 carries on.",
+        facts: { node: 8, ring: 1 },
+      },
+    ]);
+  });
+
+  it("shows what membership finds wrong and what it refused", () => {
+    const taken = { code: "PORT_TAKEN", message: "UDP port 5405 is taken.", facts: { ring: 0 } };
+    const counters = { refused_replayed: 3, refused_foreign_key: 0, heartbeats_sent: 9 };
+    const status = statusOf(snapshot({ peers: says({ message: peers, counters, problems: [taken] }, 50) }));
+    expect(status.degraded).toEqual([taken]);
+    expect(status.refused).toEqual({ refused_replayed: 3 });
+    expect(statusOf(snapshot({ peers: silent })).refused).toBeNull();
+  });
+
+  it("says a thing once, in the words that know the remedy, and two things of one code twice", () => {
+    const message = "vmbr0 has no link.";
+    const known = { code: "NO_CARRIER", message, facts: { remedy: "Check the cable." } };
+    const off = { code: "DISARMED", message: "Off.", facts: { remedy: "quorate arm" } };
+    const amnesic = { code: "AMNESIC", message: "This node lost its state." };
+    const other = { ...known, message: "vmbr1 has no link." };
+    const status = statusOf(
+      snapshot({
+        quorum: says(
+          {
+            ...quorum,
+            amnesic: true,
+            disarmedUntil: "2026-11-22T12:30:00Z",
+            problems: [amnesic, { code: "NO_CARRIER", message }],
+          },
+          100,
+        ),
+        report: says({ ...report, problems: [known, other, off] }, 20),
+      }),
+    );
+    expect(status.degraded).toEqual([amnesic, known, other, off]);
+  });
+
+  it("says nothing of a node's own state while its evaluator is silent", () => {
+    const own = statusOf(snapshot({ quorum: silent })).nodes.find(({ isLocal }) => isLocal);
+    expect(own).toMatchObject({ state: "unknown", letter: "-", isMember: false });
   });
 });

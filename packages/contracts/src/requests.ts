@@ -40,7 +40,12 @@ export const REQUESTS = {
   membership: {
     status: {
       request: z.object({}),
-      answer: answer({ peers: PeersMessageSchema, counters: z.record(z.string(), z.int()) }),
+      answer: answer({
+        peers: PeersMessageSchema,
+        counters: z.record(z.string(), z.int()),
+        /** What is degraded, worst first. */
+        problems: z.array(ReasonSchema),
+      }),
     },
   },
   "quorum-evaluator": {

@@ -16,6 +16,7 @@ import { MembershipEvents } from "./events.ts";
 import { IncarnationFile } from "./incarnation-file.ts";
 import { MembershipLoop } from "./loop.ts";
 import { exportMetrics } from "./metrics.ts";
+import { membershipProblems } from "./problems.ts";
 import { readClusterKey } from "./wire/key-file.ts";
 
 const LOOK_AROUND_MS = 1000;
@@ -103,7 +104,11 @@ export async function startMembershipService(context: ServiceContext, lifecycle:
     current = { text, config: next ?? current.config };
     if (next !== null) loop.configure(next);
   });
-  bus.serve("membership", "status", () => ({ peers: loop.peers(), counters: loop.counters }));
+  bus.serve("membership", "status", () => ({
+    peers: loop.peers(),
+    counters: loop.counters,
+    problems: membershipProblems(loop),
+  }));
 
   await loop.start();
 
@@ -124,12 +129,9 @@ export async function startMembershipService(context: ServiceContext, lifecycle:
 }
 
 function readiness(bus: Bus, loop: MembershipLoop) {
-  const problems = loop.rings.problems.map(({ code, message }) => `${code}: ${message}`);
-  if (!loop.durable) problems.push("DISK_FULL: the incarnation could not be written down.");
-  const identity = loop.state.identityProblem;
-  if (identity !== null) problems.push(`${identity.code}: ${identity.message}`);
+  const problems = membershipProblems(loop).map(({ code, message }) => `${code}: ${message}`);
   if (!bus.connected) problems.push("BUS_UNREACHABLE: the local NATS server does not answer.");
-  const ok = bus.connected && loop.rings.rings.length > 0 && identity === null;
+  const ok = bus.connected && loop.rings.rings.length > 0 && loop.state.identityProblem === null;
   return {
     ok,
     message: problems[0] ?? "heartbeats go out and the bus answers",

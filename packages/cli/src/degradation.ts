@@ -1,0 +1,96 @@
+import { type Reason, SERVICES } from "@quorate/contracts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Status } from "./status.ts";
+
+/** What was said longer ago than this is called old: the slowest of them repeats itself every second. */
+const OLD_MS = 3000;
+
+/** What `status` shows behind *Degraded*, the worst first. Codes are those of the manual's table. */
+export function degradation(snapshot: Snapshot, status: Status): Reason[] {
+  const services = [
+    ...(snapshot.quorum.value?.problems ?? []),
+    ...(snapshot.report.value?.problems ?? []),
+    ...(snapshot.distributor.value?.problems ?? []),
+    ...(snapshot.peers.value?.problems ?? []),
+  ];
+  const isSaid = (code: string) => services.some((problem) => problem.code === code);
+  const found: Reason[] = [];
+  const add = (code: string, message: string, facts?: NonNullable<Reason["facts"]>) =>
+    found.push({ code, message, ...(facts === undefined ? {} : { facts }) });
+  if (status.amnesic && !isSaid("AMNESIC")) {
+    add("amnesic", "This node lost its state: no vote until a master elected without it re-admits it.");
+  }
+  if (status.role === "suspended") {
+    add("suspended", `This node is suspended: ${status.reason?.message ?? "it has no quorum."}`);
+  } else if (status.role !== "unknown" && status.leader === null) {
+    add("no_master", "Nobody is known to be master.");
+  }
+  const answers = {
+    membership: snapshot.peers,
+    "quorum-evaluator": snapshot.quorum,
+    "failover-actuator": snapshot.report,
+    "config-distributor": snapshot.distributor,
+  };
+  if (!snapshot.busAnswers)
+    add("bus_down", "The local NATS server does not answer; shown is the state folder.");
+  else {
+    for (const service of SERVICES) {
+      const { value, problem, ageMs } = answers[service];
+      const facts = { service };
+      if (value === null) add("service_silent", `${service} does not answer: ${problem}`, facts);
+      else if (ageMs !== null && ageMs > OLD_MS)
+        add("service_old", `${service} last spoke ${ageMs} ms ago.`, facts);
+    }
+  }
+  found.push(...services);
+  for (const node of status.nodes) {
+    if (node.isLocal || node.state === "joined" || node.state === "unknown") continue;
+    const why = status.peers.find(({ id }) => id === node.id)?.reason ?? null;
+    const is = `Node ${node.id} (${node.address}) is ${node.state}`;
+    add("peer_away", why === null ? `${is}.` : `${is}: ${why}`, { node: node.id });
+  }
+  found.push(...linksDown(snapshot, status));
+  const isDisarmed =
+    status.disarmedUntil !== null && Date.parse(status.disarmedUntil) > snapshot.wallClock.getTime();
+  if (isDisarmed && !isSaid("DISARMED")) {
+    add("disarmed", `Automation is off until ${status.disarmedUntil}; end it with: quorate arm`);
+  }
+  if (status.configuration.note !== null) add("file_differs", status.configuration.note);
+  for (const entry of snapshot.config?.notHonoured ?? []) {
+    add("not_honoured", entry.message, { key: entry.key, line: entry.line });
+  }
+  return withoutRepetitions(found);
+}
+
+/** Links that do not carry both ways, of peers that another ring keeps joined: the next fault is an outage. */
+function linksDown(snapshot: Snapshot, status: Status): Reason[] {
+  return status.peers
+    .filter(({ state }) => state === "joined")
+    .flatMap(({ id, links }) => {
+      const addresses = snapshot.config?.nodes.find((node) => node.id === id)?.addresses;
+      const up = links.filter(({ hears, heard }) => hears && heard).map(({ ring }) => ring);
+      const rest =
+        up.length === 0
+          ? "no ring carries both ways"
+          : `ring ${up.join(" and ")} ${up.length === 1 ? "carries" : "carry"} on`;
+      return links
+        .filter(({ hears, heard }) => !hears || !heard)
+        .map(({ ring, hears }) => ({
+          code: "link_down",
+          message: `Ring ${ring} to node ${id} (${addresses?.[ring] ?? "?"}) is down (${hears ? "not answered" : "not heard"}); ${rest}.`,
+          facts: { node: id, ring },
+        }));
+    });
+}
+
+/** Two services may say the same of one thing: the one with facts, which knows the remedy, counts. */
+function withoutRepetitions(found: readonly Reason[]): Reason[] {
+  const kept: Reason[] = [];
+  for (const entry of found) {
+    const index = kept.findIndex(({ code, message }) => code === entry.code && message === entry.message);
+    const known = kept[index];
+    if (known === undefined) kept.push(entry);
+    else if (known.facts === undefined) kept[index] = entry;
+  }
+  return kept;
+}
