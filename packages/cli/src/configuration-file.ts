@@ -1,13 +1,10 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type ClusterConfig, type NodeConfig, QuorateError } from "@quorate/contracts";
 import {
   type ConfDocument,
   decodeText,
-  encodeText,
   formatDiagnostic,
-  hostsResolver,
-  readClusterConfig,
+  readHostConfig,
   refusalError,
 } from "@quorate/corosync-conf";
 
@@ -37,7 +34,7 @@ export function loadConfiguration(path: string): LoadedConfiguration {
 
 /** As `loadConfiguration` for a text at hand; `fileName` stands in the messages. */
 export function parseConfiguration(text: string, fileName: string): LoadedConfiguration {
-  const result = readClusterConfig(text, fileName, { resolveName: hostsResolver(hostsFile()) });
+  const result = readHostConfig(text, fileName);
   if (!result.ok) throw refusalError(result);
   return {
     text,
@@ -45,11 +42,6 @@ export function parseConfiguration(text: string, fileName: string): LoadedConfig
     document: result.document,
     warnings: result.warnings.map((warning) => formatDiagnostic(warning)),
   };
-}
-
-/** SHA-256 of the document's bytes, hex. */
-export function digestOf(text: string): string {
-  return createHash("sha256").update(encodeText(text)).digest("hex");
 }
 
 /** A node by id, name or any of its addresses. Throws QuorateError NODE_UNKNOWN. */
@@ -77,13 +69,4 @@ export function refuseDangerous(config: ClusterConfig, fileName: string): void {
     dangerous.map((entry) => `${fileName}:${entry.line}:${entry.column}: ${entry.message}`).join("\n"),
     dangerous.map((entry) => entry.hint).join("\n"),
   );
-}
-
-/** Names in `ring0_addr` are looked up here and nowhere else: DNS may be down when we are needed. */
-function hostsFile(): string {
-  try {
-    return readFileSync("/etc/hosts", "utf8");
-  } catch {
-    return "";
-  }
 }

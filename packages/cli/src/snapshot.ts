@@ -12,7 +12,7 @@ import {
   type Reason,
   type ReportMessage,
 } from "@quorate/contracts";
-import { decodeText } from "@quorate/corosync-conf";
+import { decodeText, documentDigest } from "@quorate/corosync-conf";
 import {
   type Bus,
   DEFAULT_RUN_DIR,
@@ -22,7 +22,7 @@ import {
   readStateFile,
 } from "@quorate/runtime";
 import { openBus } from "./bus-client.ts";
-import { digestOf, parseConfiguration } from "./configuration-file.ts";
+import { parseConfiguration } from "./configuration-file.ts";
 
 export interface Places {
   runDir?: string | undefined;
@@ -214,5 +214,5 @@ export function storedRef(snapshot: Snapshot): ConfigRef | null {
     snapshot.distributor.value?.stored ?? snapshot.quorum.value?.stored ?? snapshot.durable.value?.stored;
   if (ref !== undefined) return ref;
   if (snapshot.config === null || snapshot.configText === null) return null;
-  return { term: 0, version: snapshot.config.configVersion, digest: digestOf(snapshot.configText) };
+  return { term: 0, version: snapshot.config.configVersion, digest: documentDigest(snapshot.configText) };
 }

@@ -4,10 +4,9 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type ConfigRef, QuorateError } from "@quorate/contracts";
-import { readClusterConfig, setConfigVersion, printDocument } from "@quorate/corosync-conf";
+import { documentDigest, readClusterConfig, setConfigVersion, printDocument } from "@quorate/corosync-conf";
 import { Bus, createLogger, EventPublisher, readBusCredentials } from "@quorate/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { digestOf } from "../src/configuration-file.ts";
 import { initNode } from "../src/commands/init.ts";
 import { logLine } from "../src/commands/log.ts";
 import { runCommand } from "../src/program.ts";
@@ -59,7 +58,7 @@ let leader = 4;
 
 /** The register of one document, for the command line to change. */
 function serveDistributor(): void {
-  committed = { term: 1, version: 1, digest: digestOf(text) };
+  committed = { term: 1, version: 1, digest: documentDigest(text) };
   bus.serve("config-distributor", "status", () => ({
     stored: committed,
     committed,
@@ -74,7 +73,7 @@ function serveDistributor(): void {
     const version = committed.version + 1;
     expect(parsed.config.configVersion).toBe(version);
     text = printDocument(setConfigVersion(parsed.document, version));
-    committed = { term: 1, version, digest: digestOf(text) };
+    committed = { term: 1, version, digest: documentDigest(text) };
     return { ref: committed };
   });
 }

@@ -6,7 +6,7 @@ import { EvaluatorStateSchema, QuorateError } from "@quorate/contracts";
 import { readStateFile } from "@quorate/runtime";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { initNode } from "../src/commands/init.ts";
-import { digestOf } from "../src/configuration-file.ts";
+import { documentDigest } from "@quorate/corosync-conf";
 import { checkClusterKeys } from "../src/keys/cluster-keys.ts";
 import { CLUSTER_CONF, temporaryFolder } from "./fixture.ts";
 
@@ -48,7 +48,7 @@ describe("quorate init", () => {
     expect(state).toMatchObject({
       node: 4,
       term: 0,
-      stored: { term: 0, version: 1, digest: digestOf(CLUSTER_CONF) },
+      stored: { term: 0, version: 1, digest: documentDigest(CLUSTER_CONF) },
       amnesic: false,
     });
   });

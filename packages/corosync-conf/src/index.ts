@@ -5,6 +5,13 @@ export type { ConfDocument, ConfEntry, ConfKeyValue, ConfSection, ParseResult } 
 export type { ConfPath, PathStep } from "./edit.ts";
 export { setConfigVersion, setDisarmedUntil, setValue } from "./edit.ts";
 export { setNodePrio, swapPrioWithHighest } from "./edit-prio.ts";
+export {
+  documentDigest,
+  HOSTS_FILE,
+  hostConfig,
+  readHostConfig,
+  readSentDocument,
+} from "./host-document.ts";
 export type { ReadConfig, ReadOptions, ReadResult, RefusedConfig } from "./meaning.ts";
 export { readClusterConfig, refusalError } from "./meaning.ts";
 export { CONFIG_REFERENCE, REFERENCE_SECTIONS } from "./reference.ts";

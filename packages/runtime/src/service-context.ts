@@ -81,10 +81,13 @@ export function readNodeFile(runDir: string): NodeFile {
   return readJsonFile(join(runDir, "node.json"), NodeFileSchema);
 }
 
-/** The document this node runs on. Throws QuorateError STATE_MISSING: an empty folder is not a new node. */
-export function readRunningConf(context: Pick<ServiceContext, "runningConfFile" | "stateDir">): string {
+/**
+ * The document this node runs on, as bytes: `decodeText` of corosync-conf makes the text of them that has the
+ * right digest. Throws QuorateError STATE_MISSING: an empty folder is not a new node.
+ */
+export function readRunningConf(context: Pick<ServiceContext, "runningConfFile" | "stateDir">): Uint8Array {
   try {
-    return readFileSync(context.runningConfFile, "utf8");
+    return readFileSync(context.runningConfFile);
   } catch (error) {
     throw new QuorateError(
       "STATE_MISSING",

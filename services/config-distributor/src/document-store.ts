@@ -9,10 +9,9 @@ import {
   ReasonSchema,
 } from "@quorate/contracts";
 import { type DocumentTools, type StoredDocument, sameContent, sameRef } from "@quorate/core-config";
-import { decodeText, encodeText } from "@quorate/corosync-conf";
+import { decodeText, documentDigest, encodeText } from "@quorate/corosync-conf";
 import { type Logger, readStateFile, writeFileDurably, writeStateFile } from "@quorate/runtime";
 import { z } from "zod";
-import { digestOf } from "./document-tools.ts";
 
 /** How many documents are kept. */
 export const HISTORY_LIMIT = 200;
@@ -208,12 +207,12 @@ function readRunning(place: Place, stateDir: string, tools: Pick<DocumentTools, 
       // promise is newer than term 0 and has the register repaired before it counts for anything.
       const verdict = tools.read(text, place.runningConf);
       if (!verdict.ok) return corrupt(verdict.reason.message);
-      const ref = { term: 0, version: verdict.config.configVersion, digest: digestOf(text) };
+      const ref = { term: 0, version: verdict.config.configVersion, digest: documentDigest(text) };
       const reason = { code: "INIT", message: "Written by `quorate init`." };
       return { ok: true, document: { ref, text, from: null, reason, stickinessDue: false } };
     }
     const { term, version, digest, from, reason, stickinessDue } = running;
-    if (digestOf(text) !== digest) return corrupt("its digest is not the one in running.json");
+    if (documentDigest(text) !== digest) return corrupt("its digest is not the one in running.json");
     return { ok: true, document: { ref: { term, version, digest }, text, from, reason, stickinessDue } };
   } catch (error) {
     if (error instanceof QuorateError) return corrupt(error.message);
@@ -234,7 +233,7 @@ function readHistory(
       const entry = readStateFile(join(folder, name), EntrySchema);
       if (entry === null) continue;
       const { ref, storedAt, from, reason, stickinessDue, text } = entry;
-      if (digestOf(text) !== ref.digest || entryName(ref) !== name) continue;
+      if (documentDigest(text) !== ref.digest || entryName(ref) !== name) continue;
       entries.push({ ref, storedAt, from, reason });
       if (newest === null || compareConfigRefs(ref, newest.ref) > 0) {
         newest = { ref, text, from, reason, stickinessDue };

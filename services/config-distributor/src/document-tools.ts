@@ -1,14 +1,12 @@
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { type NodeId, QuorateError } from "@quorate/contracts";
 import type { DocumentTools, DocumentVerdict, EditedText } from "@quorate/core-config";
 import {
   type ConfDocument,
-  encodeText,
-  hostsResolver,
+  documentDigest,
+  HOSTS_FILE,
   parseDocument,
   printDocument,
-  readClusterConfig,
+  readHostConfig,
   refusalError,
   setConfigVersion,
   swapPrioWithHighest,
@@ -16,10 +14,6 @@ import {
 
 /** Verdicts that are asked for again and again: the stored document, the operator's file. */
 const REMEMBERED_VERDICTS = 8;
-
-export function digestOf(text: string): string {
-  return createHash("sha256").update(encodeText(text)).digest("hex");
-}
 
 function edited(text: string, edit: (document: ConfDocument) => ConfDocument): EditedText {
   const parsed = parseDocument(text, "document");
@@ -36,24 +30,18 @@ function edited(text: string, edit: (document: ConfDocument) => ConfDocument): E
 }
 
 /** The core's view of the grammar. Names in `ring0_addr` are looked up in `hostsFile`, never in DNS. */
-export function createDocumentTools(hostsFile = "/etc/hosts"): DocumentTools {
+export function createDocumentTools(hostsFile = HOSTS_FILE): DocumentTools {
   const verdicts = new Map<string, DocumentVerdict>();
 
   function read(text: string, fileName: string): DocumentVerdict {
-    let hosts = "";
-    try {
-      hosts = readFileSync(hostsFile, "utf8");
-    } catch {
-      // Without a hosts file only addresses work; the reader says which name it could not find.
-    }
-    const result = readClusterConfig(text, fileName, { resolveName: hostsResolver(hosts) });
+    const result = readHostConfig(text, fileName, hostsFile);
     if (result.ok) return { ok: true, config: result.config };
     const error = refusalError(result);
     return { ok: false, reason: { code: error.code, message: error.message } };
   }
 
   return {
-    digest: digestOf,
+    digest: documentDigest,
     read(text, fileName) {
       const key = `${fileName}\n${text}`;
       const known = verdicts.get(key);

@@ -2,6 +2,7 @@ import { renameSync, readFileSync, statSync, unlinkSync, writeFileSync } from "n
 import { join } from "node:path";
 import type { ConfigRef } from "@quorate/contracts";
 import {
+  documentDigest,
   parseDocument,
   printDocument,
   readClusterConfig,
@@ -9,7 +10,6 @@ import {
   setValue,
 } from "@quorate/corosync-conf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { digestOf } from "../src/document-tools.ts";
 import { CLUSTER, ORIGINAL, TestCluster, type TestNode, until } from "./fixture.ts";
 
 const operator = { code: "operator", message: "The operator wants it so." };
@@ -53,7 +53,7 @@ describe("a new master", () => {
     const ref = await cluster.converged(2);
     expect(ref.term).toBe(1);
     for (const node of cluster.nodes) {
-      await until("running.conf", () => digestOf(node.running()) === ref.digest);
+      await until("running.conf", () => documentDigest(node.running()) === ref.digest);
       expect(prioOf(node.running(), 2)).toBe(100);
       expect(prioOf(node.running(), 4)).toBe(99);
       // The operator's file follows, mode kept, comments kept.
@@ -263,13 +263,13 @@ describe("a document that does not fit", () => {
         ["FOREIGN_CLUSTER", good.replace(`cluster_name: ${CLUSTER}`, "cluster_name: Other")],
       ].map(([code = "", text = ""], index) => ({
         code,
-        ref: { term: 1, version: 3 + index, digest: digestOf(text) },
+        ref: { term: 1, version: 3 + index, digest: documentDigest(text) },
         text,
       })),
     ];
     let offered = bad[0];
     leader.bus.serve("config-distributor", "get", () => ({
-      ref: offered?.ref ?? { term: 1, version: 9, digest: digestOf(good) },
+      ref: offered?.ref ?? { term: 1, version: 9, digest: documentDigest(good) },
       text: offered?.text ?? good,
       reason: operator,
     }));
@@ -283,7 +283,7 @@ describe("a document that does not fit", () => {
     }
     expect((await node.status()).problems[0]?.code).toBe("FOREIGN_CLUSTER");
     const last = good.replace("config_version: 2", "config_version: 9");
-    offered = { code: "", ref: { term: 1, version: 9, digest: digestOf(last) }, text: last };
+    offered = { code: "", ref: { term: 1, version: 9, digest: documentDigest(last) }, text: last };
     leader.accepted = offered.ref;
     await until("the good one", () => node.running() === last);
     expect((await node.status()).problems).toEqual([]);

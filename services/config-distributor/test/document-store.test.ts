@@ -2,10 +2,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StoredDocument } from "@quorate/core-config";
+import { documentDigest } from "@quorate/corosync-conf";
 import { createLogger } from "@quorate/runtime";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DocumentStore, HISTORY_LIMIT } from "../src/document-store.ts";
-import { createDocumentTools, digestOf } from "../src/document-tools.ts";
+import { createDocumentTools } from "../src/document-tools.ts";
 import { ORIGINAL } from "./fixture.ts";
 
 const tools = createDocumentTools();
@@ -38,7 +39,7 @@ function document(term: number, version: number, note = ""): StoredDocument {
     `x ${note}`,
   );
   return {
-    ref: { term, version, digest: digestOf(text) },
+    ref: { term, version, digest: documentDigest(text) },
     text,
     from: 4,
     reason: { code: "TEST", message: "test" },
@@ -51,7 +52,7 @@ describe("the document store", () => {
     initialise();
     const opened = await open();
     expect(opened.document).toMatchObject({
-      ref: { term: 0, version: 1, digest: digestOf(ORIGINAL) },
+      ref: { term: 0, version: 1, digest: documentDigest(ORIGINAL) },
       from: null,
     });
     expect(JSON.parse(readFileSync(join(config, "running.json"), "utf8").split("\n")[1] ?? "")).toMatchObject(
@@ -112,7 +113,7 @@ describe("the document store", () => {
     await store.write({ ...opened, ref: { ...opened.ref, term: 1 } });
     expect(readFileSync(join(config, "running.conf"))).toEqual(bytes);
     // It crosses the bus as JSON.
-    expect(digestOf(JSON.parse(JSON.stringify(opened.text)) as string)).toBe(opened.ref.digest);
+    expect(documentDigest(JSON.parse(JSON.stringify(opened.text)) as string)).toBe(opened.ref.digest);
     expect((await open()).document.ref.term).toBe(1);
   });
 

@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
-import { type ClusterConfig, type ConfigMessage, QuorateError } from "@quorate/contracts";
-import { readClusterConfig, refusalError } from "@quorate/corosync-conf";
+import { QuorateError } from "@quorate/contracts";
+import { decodeText, hostConfig } from "@quorate/corosync-conf";
 import type { FailoverEvent } from "@quorate/core-failover";
 import {
   BoottimeJumpDetector,
@@ -8,7 +7,6 @@ import {
   EventPublisher,
   type HealthAnswer,
   type Lifecycle,
-  type Logger,
   Metrics,
   monotonicUs,
   readRunningConf,
@@ -17,6 +15,7 @@ import {
 } from "@quorate/runtime";
 import { Actuator } from "./actuator.ts";
 import { ClosedFile } from "./closed-file.ts";
+import { ConfigIntake } from "./config-intake.ts";
 import type { Drivers } from "./drivers.ts";
 import { eventMeter, exportMetrics } from "./metrics.ts";
 import { createRealDrivers } from "./real-drivers.ts";
@@ -34,8 +33,8 @@ export async function startFailoverActuator(
   drivers: Drivers,
 ): Promise<Actuator> {
   const { nodeId, logger } = context;
-  const text = readRunningConf(context);
-  const config = parse(text, context.runningConfFile);
+  const text = decodeText(readRunningConf(context));
+  const config = hostConfig(text, context.runningConfFile);
   const metrics = new Metrics("failover-actuator", nodeId);
   const bus = new Bus({
     credentials: context.credentials,
@@ -69,7 +68,13 @@ export async function startFailoverActuator(
   exportMetrics(metrics, actuator.loop, drivers.gate);
 
   bus.subscribeLocal("grant", (grant) => actuator.loop.input({ kind: "grant", grant }));
-  subscribeToConfig(bus, actuator, { digest: digestOf(text), logger, fileName: context.runningConfFile });
+  const intake = new ConfigIntake({
+    text,
+    fileName: context.runningConfFile,
+    logger,
+    configure: (next) => actuator.configure(next),
+  });
+  bus.subscribeLocal("config", (message) => void intake.take(message));
   bus.onConnection((connected) => {
     if (connected) actuator.loop.repeatReport();
   });
@@ -120,29 +125,6 @@ function readiness(bus: Bus, actuator: Actuator): HealthAnswer {
   return { ok: !cannot, message: report.able.message, facts };
 }
 
-function subscribeToConfig(
-  bus: Bus,
-  actuator: Actuator,
-  running: { digest: string; logger: Logger; fileName: string },
-): void {
-  let digest = running.digest;
-  // One after the other: a service that is being replaced takes its time.
-  let last: Promise<void> = Promise.resolve();
-  bus.subscribeLocal("config", (message: ConfigMessage) => {
-    if (message.ref.digest === digest) return;
-    const read = readClusterConfig(message.text, running.fileName);
-    if (digestOf(message.text) !== message.ref.digest || !read.ok) {
-      running.logger.error(
-        { version: message.ref.version },
-        "a document does not match its digest or cannot be read; the running one stays",
-      );
-      return;
-    }
-    digest = message.ref.digest;
-    last = last.then(() => actuator.configure(read.config));
-  });
-}
-
 function publishEvent(events: EventPublisher, event: FailoverEvent): void {
   // Name, old and new belong together by the type of the event; that is lost in a union.
   const { name, old, new: now, reason } = event;
@@ -152,14 +134,4 @@ function publishEvent(events: EventPublisher, event: FailoverEvent): void {
     reason,
     facts: {},
   });
-}
-
-function digestOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-function parse(text: string, file: string): ClusterConfig {
-  const read = readClusterConfig(text, file);
-  if (!read.ok) throw refusalError(read);
-  return read.config;
 }

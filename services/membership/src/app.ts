@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { assertNever, type ClusterConfig, QuorateError } from "@quorate/contracts";
-import { hostsResolver, readClusterConfig, refusalError } from "@quorate/corosync-conf";
+import { decodeText, hostConfig, readHostConfig, refusalError } from "@quorate/corosync-conf";
 import type { MembershipEffect } from "@quorate/core-membership";
 import {
   breakRoute,
@@ -24,8 +23,8 @@ const LOOK_AROUND_MS = 1000;
 /** The service: bus and events around the loop. Heartbeats never wait for the bus. */
 export async function startMembershipService(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
   const { nodeId, logger } = context;
-  const firstText = readRunningConf(context);
-  const config = parseConfig(firstText, context.runningConfFile);
+  const firstText = decodeText(readRunningConf(context));
+  const config = hostConfig(firstText, context.runningConfFile);
   if (!config.nodes.some((node) => node.id === nodeId)) {
     throw new QuorateError(
       "NODE_UNKNOWN",
@@ -139,28 +138,13 @@ function readiness(bus: Bus, loop: MembershipLoop) {
   };
 }
 
-function parseConfig(text: string, fileName: string): ClusterConfig {
-  const read = readClusterConfig(text, fileName, { resolveName: localNames() });
-  if (!read.ok) throw refusalError(read);
-  return read.config;
-}
-
-/** Only the host's own table: a name server must not decide whom we talk to. */
-function localNames(): ((name: string) => string | undefined) | undefined {
-  try {
-    return hostsResolver(readFileSync("/etc/hosts", "utf8"));
-  } catch {
-    return undefined;
-  }
-}
-
 /** Null when this process cannot take it over at run time. */
 function acceptConfig(
   text: string,
   running: ClusterConfig,
   logger: ServiceContext["logger"],
 ): ClusterConfig | null {
-  const read = readClusterConfig(text, "local.config", { resolveName: localNames() });
+  const read = readHostConfig(text, "local.config");
   if (!read.ok) {
     const error = refusalError(read);
     logger.error({ code: error.code, hint: error.hint }, error.message);

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClusterConfig, QuorateError } from "@quorate/contracts";
-import { hostsResolver, type ReadResult, readClusterConfig, refusalError } from "@quorate/corosync-conf";
+import { decodeText, hostConfig, readSentDocument } from "@quorate/corosync-conf";
 import { startQuorum, timingOf } from "@quorate/core-quorum";
 import {
   BoottimeJumpDetector,
@@ -38,8 +37,8 @@ function onceIn(everyUs: number, ask: () => number): () => number {
 export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
   const { nodeId, logger, stateDir, bootId } = context;
   await holdFolder(stateDir);
-  const text = readRunningConf(context);
-  const running = { config: parse(text, context.runningConfFile), text };
+  const text = decodeText(readRunningConf(context));
+  const running = { config: hostConfig(text, context.runningConfFile), text };
   const { durable, lost } = loadDurableState(stateDir, running, nodeId);
   if (lost !== null) logger.error({ code: lost.code }, lost.message);
 
@@ -123,16 +122,15 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   let known: { digest: string; config: ClusterConfig } | null = null;
   bus.subscribeLocal("stored", (message) => {
     if (known?.digest !== message.ref.digest) {
-      const digest = createHash("sha256").update(message.text).digest("hex");
-      const read = readConfig(message.text, context.runningConfFile);
-      if (digest !== message.ref.digest || !read.ok) {
+      const read = readSentDocument(message, context.runningConfFile);
+      if (read === null) {
         logger.error(
           { version: message.ref.version },
           "A stored document does not match its digest or cannot be read; it is ignored.",
         );
         return;
       }
-      known = { digest, config: read.config };
+      known = { digest: message.ref.digest, config: read.config };
       disarmedUntil = read.config.disarmedUntil;
       staleUs = timingOf(read.config.tokenMs).staleUs;
     }
@@ -209,14 +207,4 @@ async function drained(loop: QuorumLoop, limitUs: number): Promise<void> {
     if (gone || monotonicUs() >= limitAtUs) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-function readConfig(text: string, file: string): ReadResult {
-  return readClusterConfig(text, file, { resolveName: hostsResolver(readFileSync("/etc/hosts", "utf8")) });
-}
-
-function parse(text: string, file: string): ClusterConfig {
-  const read = readConfig(text, file);
-  if (!read.ok) throw refusalError(read);
-  return read.config;
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -9,6 +8,7 @@ import {
   type Reason,
 } from "@quorate/contracts";
 import { amnesicState } from "@quorate/core-quorum";
+import { documentDigest } from "@quorate/corosync-conf";
 import { readStateFile } from "@quorate/runtime";
 
 export const EVALUATOR_STATE_FILE = "evaluator.json";
@@ -29,7 +29,7 @@ export function loadDurableState(
       {
         term: 0,
         version: running.config.configVersion,
-        digest: createHash("sha256").update(running.text).digest("hex"),
+        digest: documentDigest(running.text),
       },
       node,
     );

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type ConfigRef, type NodeId, QuorateError } from "@quorate/contracts";
 import { initialState } from "@quorate/core-quorum";
-import { encodeText } from "@quorate/corosync-conf";
+import { documentDigest, encodeText } from "@quorate/corosync-conf";
 import { writeFileDurablySync, writeStateFileSync } from "@quorate/runtime";
-import { digestOf, findNode, loadConfiguration, refuseDangerous } from "../configuration-file.ts";
+import { findNode, loadConfiguration, refuseDangerous } from "../configuration-file.ts";
 import { createClusterKeys } from "../keys/cluster-keys.ts";
 
 export interface InitOptions {
@@ -36,7 +36,7 @@ export function initNode(options: InitOptions): string[] {
   // With --force: the history of documents would else be newer than the first one.
   rmSync(configDir, { recursive: true, force: true });
   mkdirSync(configDir, { recursive: true, mode: 0o700 });
-  const ref: ConfigRef = { term: 0, version: config.configVersion, digest: digestOf(text) };
+  const ref: ConfigRef = { term: 0, version: config.configVersion, digest: documentDigest(text) };
   // The document first: state without a document would be a node that cannot start and cannot be made again.
   writeFileDurablySync(runningConf, encodeText(text), { mode: 0o600 });
   writeStateFileSync(join(configDir, "running.json"), ref);
