@@ -107,7 +107,7 @@ export const EVENTS = {
       new: NodeIdSchema.nullable(),
       facts: { term: TermSchema },
     }),
-    handover_finished: event("The hand-over ended: `new` leads.", {
+    handover_finished: event("The old master released the term; `new` is who should win the next one.", {
       old: NodeIdSchema.nullable(),
       new: NodeIdSchema.nullable(),
       facts: { term: TermSchema },
@@ -194,7 +194,7 @@ export const EVENTS = {
       new: z.enum(["able", "unable"]),
       facts: {},
     }),
-    relocated: event("The first move after becoming master is done; the marker is written.", {
+    relocated: event("The marker of a new mastership was written. No machines are moved in this version.", {
       old: nothing,
       new: z.string(),
       facts: { term: TermSchema },

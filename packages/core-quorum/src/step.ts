@@ -100,6 +100,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
       note({
         code: "HOST_WAS_SUSPENDED",
         message: "The host's clock was stopped for a while; every lease is void.",
+        facts: { pauseMs: Math.round(input.jumpUs / 1000) },
       });
       break;
     default:

@@ -56,6 +56,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   const diff = new EventDiff(
     new EventPublisher({ bus, service: "quorum-evaluator", runDir: context.runDir, logger }),
   );
+  if (lost !== null) diff.amnesiaFound(lost);
 
   const persistSeconds = metrics.histogram(
     "quorate_persist_seconds",
@@ -140,7 +141,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
 
   checkDisarmed();
   loop.step({ kind: "tick" });
-  serveRequests(bus, loop, running.config);
+  serveRequests(bus, loop, diff);
   metrics.gauge("quorate_term", "The term this node is in", [], (gauge) =>
     gauge.set(loop.snapshot.durable.term),
   );
@@ -164,7 +165,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   lifecycle.onStop("health", () => health.close());
 }
 
-function serveRequests(bus: Bus, loop: QuorumLoop, config: ClusterConfig): void {
+function serveRequests(bus: Bus, loop: QuorumLoop, diff: EventDiff): void {
   bus.serve("quorum-evaluator", "status", () => {
     const { quorum } = loop;
     if (quorum === null)
@@ -192,8 +193,10 @@ function serveRequests(bus: Bus, loop: QuorumLoop, config: ClusterConfig): void 
     }
   });
   bus.serve("quorum-evaluator", "drain", async () => {
+    if (!loop.snapshot.leaving) diff.drainRequested();
     loop.step({ kind: "drain" });
-    await drained(loop, timingOf(config.tokenMs).tokenUs * 2);
+    // The token may have changed since the start.
+    await drained(loop, timingOf(loop.snapshot.durable.voters.tokenMs).tokenUs * 2);
     return {};
   });
 }

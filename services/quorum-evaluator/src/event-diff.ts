@@ -12,9 +12,10 @@ const REMOVALS: readonly string[] = [
 ];
 const HAND_OVERS: readonly string[] = ["MOVE_ORDERED", "PRIO_RAISED", "DRAINED"];
 
-function peerOf(reason: Reason): number {
+/** The node that a transition is about; null when it names none. */
+function peerOf(reason: Reason): number | null {
   const node = reason.facts?.["node"];
-  return typeof node === "number" ? node : 0;
+  return typeof node === "number" && node > 0 ? node : null;
 }
 
 function viewName(message: QuorumMessage) {
@@ -25,10 +26,20 @@ function viewName(message: QuorumMessage) {
 /** Says what changed between two judgements, each with the transition that brought it about. */
 export class EventDiff {
   private before: QuorumMessage | null = null;
-  private readonly events: EventPublisher;
+  private readonly events: Pick<EventPublisher, "publish">;
 
-  constructor(events: EventPublisher) {
+  constructor(events: Pick<EventPublisher, "publish">) {
     this.events = events;
+  }
+
+  /** The state was lost before there was any judgement. */
+  amnesiaFound(reason: Reason): void {
+    this.events.publish("quorum", "amnesia_found", { old: null, new: "amnesic", reason, facts: {} });
+  }
+
+  drainRequested(): void {
+    const reason: Reason = { code: "DRAIN_ORDERED", message: "This node was asked to leave in good order." };
+    this.events.publish("quorum", "drain_requested", { old: null, new: "draining", reason, facts: {} });
   }
 
   publish(now: QuorumMessage, reasons: readonly Reason[]): void {
@@ -81,39 +92,55 @@ export class EventDiff {
 
   private publishReason(now: QuorumMessage, reason: Reason): void {
     const peer = peerOf(reason);
-    if (REMOVALS.includes(reason.code)) {
-      this.events.publish("quorum", "node_removed", {
-        old: "member",
-        new: "removed",
-        reason,
-        facts: { peer },
-      });
-    } else if (reason.code === "NODE_READMITTED") {
-      this.events.publish("quorum", "node_admitted", {
-        old: "removed",
-        new: "member",
-        reason,
-        facts: { peer },
-      });
-    } else if (reason.code === "NODE_FENCED") {
-      this.events.publish("quorum", "node_fenced", { old: "pending", new: "yes", reason, facts: { peer } });
-    } else if (reason.code === "READMITTED") {
-      this.events.publish("quorum", "readmitted", { old: "amnesic", new: "voter", reason, facts: {} });
-    } else if (HAND_OVERS.includes(reason.code)) {
+    const { term } = now;
+    if (HAND_OVERS.includes(reason.code)) {
       this.events.publish("quorum", "handover_started", {
         old: now.node,
-        new: peer === 0 ? null : peer,
+        new: peer,
         reason,
-        facts: { term: now.term },
+        facts: { term },
       });
-    } else if (reason.code === "RELEASED") {
-      const successor = reason.facts?.["successor"];
-      this.events.publish("quorum", "handover_finished", {
-        old: now.node,
-        new: typeof successor === "number" ? successor : null,
-        reason,
-        facts: { term: now.term },
-      });
+      return;
+    }
+    if (peer !== null) this.publishPeer(peer, reason);
+    switch (reason.code) {
+      case "READMITTED":
+        this.events.publish("quorum", "readmitted", { old: "amnesic", new: "voter", reason, facts: {} });
+        return;
+      case "RELEASED": {
+        const successor = reason.facts?.["successor"];
+        this.events.publish("quorum", "handover_finished", {
+          old: now.node,
+          new: typeof successor === "number" ? successor : null,
+          reason,
+          facts: { term },
+        });
+        return;
+      }
+      case "HOST_WAS_SUSPENDED": {
+        const pauseMs = Number(reason.facts?.["pauseMs"] ?? 0);
+        this.events.publish("quorum", "kernel_paused", {
+          old: null,
+          new: pauseMs,
+          reason,
+          facts: { pauseMs },
+        });
+        return;
+      }
+      default:
+        // Most transitions are told by what they change in the judgement.
+        return;
+    }
+  }
+
+  private publishPeer(peer: number, reason: Reason): void {
+    const facts = { peer };
+    if (REMOVALS.includes(reason.code)) {
+      this.events.publish("quorum", "node_removed", { old: "member", new: "removed", reason, facts });
+    } else if (reason.code === "NODE_READMITTED") {
+      this.events.publish("quorum", "node_admitted", { old: "removed", new: "member", reason, facts });
+    } else if (reason.code === "NODE_FENCED") {
+      this.events.publish("quorum", "node_fenced", { old: "pending", new: "yes", reason, facts });
     }
   }
 }
