@@ -4,6 +4,7 @@ import {
   type ExitCode,
   EXIT_CODES,
   NodeIdSchema,
+  PRIO_MAXIMUM,
   QuorateError,
 } from "@quorate/contracts";
 import {
@@ -91,7 +92,9 @@ export async function runCommand(
 
 function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
   const program = new Command("quorate")
-    .description("Keeps a cluster address, a service and virtual machines running when hosts die.")
+    .description(
+      "Keeps a cluster address and a service running when hosts die. Virtual machines: not in this version.",
+    )
     .version(QUORATE_VERSION)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
@@ -188,7 +191,7 @@ function addNode(program: Command, shows: Shows): void {
   const prio = located(node.command("prio"), "act")
     .description("set a node's priority; the highest leads, 0 never")
     .argument("<node>", "id, name or address")
-    .argument("<prio>", "a whole number", wholeNumber(0, 0xffff_ffff));
+    .argument("<prio>", "a whole number", wholeNumber(0, PRIO_MAXIMUM));
   shows(prio, (options) => changePrio(options, prio.args[0] ?? "", Number(prio.args[1])));
   const own = (command: Command) =>
     command

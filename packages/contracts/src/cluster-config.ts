@@ -17,6 +17,9 @@ export const RingSchema = z.object({
 });
 export type Ring = z.infer<typeof RingSchema>;
 
+/** Half of what 32 bits hold: room to lift a new master above equals. */
+export const PRIO_MAXIMUM = 2_147_483_647;
+
 export const NodeConfigSchema = z.object({
   id: NodeIdSchema,
   /** Indexed by ring; ring0 is always there. */

@@ -1,4 +1,4 @@
-import { QuorateError } from "@quorate/contracts";
+import { PRIO_MAXIMUM, QuorateError } from "@quorate/contracts";
 import type { ConfDocument, ConfSection } from "./document.ts";
 import { lastKey, sectionsNamed } from "./document.ts";
 import type { PathStep, Splice } from "./edit.ts";
@@ -7,7 +7,6 @@ import { indentationUnit, lineEndingOf, sectionLines } from "./layout.ts";
 import type { Member } from "./members.ts";
 import { membersOf, nodeSections } from "./members.ts";
 import { referenceFor } from "./reference.ts";
-import { PRIO_MAXIMUM } from "./reference-cluster.ts";
 
 interface Ranked {
   readonly id: number;

@@ -1,10 +1,9 @@
+import { PRIO_MAXIMUM } from "@quorate/contracts";
 import type { ReferenceKey } from "./reference-types.ts";
 import { BOOLEAN, PORT, TEXT } from "./reference-types.ts";
 import { TIMING_INEQUALITY, TOKEN_MINIMUM_MS, TOKEN_RESTART_MS } from "./timing.ts";
 
 const VOTES = { kind: "integer", minimum: 0, maximum: 1_000_000 } as const;
-/** Half of what 32 bits hold: room to lift a new master above equals. */
-export const PRIO_MAXIMUM = 2_147_483_647;
 
 /** The honoured keys of corosync's own sections: totem, nodelist, quorum. */
 export const CLUSTER_KEYS: readonly ReferenceKey[] = [
