@@ -1,6 +1,6 @@
 // Ctrl-C must end the lab once and let it clean up, whoever sends the signal and however often.
 import { type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
@@ -85,6 +85,22 @@ describe("launch", () => {
     const shown = JSON.parse(end.stdout) as { major: number; calledAs: string; args: string[] };
     expect(shown).toMatchObject({ calledAs: "corolistener", args: ["-l", "a b"] });
     expect(shown.major).toBeGreaterThanOrEqual(24);
+  });
+
+  test("the set-up links the command line under all the names it answers to", () => {
+    const { bin } = JSON.parse(readFileSync(join(root, "packages/cli/package.json"), "utf8")) as {
+      bin: Record<string, string>;
+    };
+    expect(bin).toEqual({
+      corolistener: "bin/quorate",
+      "corosync-quorumtool": "bin/quorate",
+      quorate: "bin/quorate",
+    });
+    for (const name of Object.keys(bin)) {
+      expect(realpathSync(join(root, "node_modules/.bin", name))).toBe(
+        join(root, "packages/cli/bin/quorate"),
+      );
+    }
   });
 
   test("a link of another name to the launcher is the same program", () => {
