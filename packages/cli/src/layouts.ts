@@ -1,10 +1,15 @@
 import type { ClusterConfig, NodeId } from "@quorate/contracts";
 import type { NodeLine } from "./status.ts";
 
+/** Right aligned; what is too long for the column is set off by a blank and moves the rest of its line. */
+function cell(text: string, width: number): string {
+  return text.length < width ? text.padStart(width) : ` ${text}`;
+}
+
 /** `corolistener -l`: columns of 11, 17, 10, 14 and 10, right aligned; a blank and 61 `=`. */
 export function nodeList(clusterName: string, nodes: readonly NodeLine[]): string {
   const row = (id: string, address: string, status: string, role: string, prio: string) =>
-    id.padStart(11) + address.padStart(17) + status.padStart(10) + role.padStart(14) + prio.padStart(10);
+    cell(id, 11) + cell(address, 17) + cell(status, 10) + cell(role, 14) + cell(prio, 10);
   const title = clusterName.endsWith("-cloud") ? clusterName : `${clusterName}-cloud`;
   return [
     ` ${title} node list`,

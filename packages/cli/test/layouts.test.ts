@@ -25,6 +25,16 @@ describe("layouts of the field's tools", () => {
     );
   });
 
+  it("sets off what is too long for its column", () => {
+    const long = { ...line(4_294_967_295, "fd00:31:224::7:1", "S", 2_147_483_647), state: "joined" as const };
+    const longer = { ...long, id: 7, address: "fd00:172:31:224::72" };
+    const list = nodeList("VMmanager", [long, longer]).split("\n").slice(3, 5);
+    expect(list).toEqual([
+      " 4294967295 fd00:31:224::7:1    joined             S 2147483647",
+      "          7 fd00:172:31:224::72    joined             S 2147483647",
+    ]);
+  });
+
   it("corosync-quorumtool -l", () => {
     expect(membershipInformation(nodes)).toBe(
       `
