@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, type ProcessIdentity, pidFilePath, readPidFile } from "@quorate/runtime";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { lastWords, LOG_KEPT, openLog, rotateLog } from "../src/node-run/log-file.ts";
+import { lastWords, LOG_KEPT, openLog, rotateLog, rotateLogs } from "../src/node-run/log-file.ts";
 import type { Program } from "../src/node-run/programs.ts";
 import { findRunning, SupervisedProcess } from "../src/node-run/supervised-process.ts";
 import { temporaryFolder, until } from "./fixture.ts";
@@ -165,5 +165,32 @@ describe("log files", () => {
     expect(existsSync(`${path}.${LOG_KEPT + 1}`)).toBe(false);
     expect(lastWords(path)).toBe("now");
     expect(lastWords(join(folder, "none"))).toBe("");
+  });
+
+  it("are kept small, the managed service's too, which is no program of the supervisor", () => {
+    const log = join(folder, "log");
+    mkdirSync(log, { recursive: true });
+    for (const name of ["membership", "managed-service"]) writeFileSync(join(log, `${name}.log`), "12345\n");
+    writeFileSync(join(log, "small.log"), "1\n");
+    rotateLogs(log, 5);
+    expect(readdirSync(log).sort()).toEqual([
+      "managed-service.log",
+      "managed-service.log.1",
+      "membership.log",
+      "membership.log.1",
+      "small.log",
+    ]);
+    expect(readFileSync(join(log, "managed-service.log"), "utf8")).toBe("");
+  });
+
+  it("are emptied even if there is no room for a copy", () => {
+    const path = join(folder, "x.log");
+    writeFileSync(path, "12345\n");
+    // A folder cannot be written over: it stands for a disk that refuses.
+    mkdirSync(join(`${path}.1`, "in the way"), { recursive: true });
+    mkdirSync(`${path}.2`);
+    mkdirSync(join(`${path}.2`, "in the way"));
+    expect(rotateLog(path, 5)).toBe(true);
+    expect(readFileSync(path, "utf8")).toBe("");
   });
 });

@@ -1,4 +1,15 @@
-import { closeSync, copyFileSync, openSync, readSync, renameSync, statSync, truncateSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
+import { join } from "node:path";
 
 export const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
 export const LOG_KEPT = 3;
@@ -25,9 +36,21 @@ export function rotateLog(path: string, limitBytes: number = LOG_LIMIT_BYTES): b
       // There is none of that age yet.
     }
   }
-  copyFileSync(path, `${path}.1`);
+  try {
+    copyFileSync(path, `${path}.1`);
+  } catch {
+    // The disk is full: old lines are what can be given up. The supervisor must not end for them.
+    rmSync(`${path}.1`, { force: true });
+  }
   truncateSync(path);
   return true;
+}
+
+/** All logs of the folder: of our programs, and of the managed service, which the failover-actuator starts. */
+export function rotateLogs(folder: string, limitBytes: number = LOG_LIMIT_BYTES): void {
+  for (const file of readdirSync(folder).sort()) {
+    if (file.endsWith(".log")) rotateLog(join(folder, file), limitBytes);
+  }
 }
 
 /** The last line that says something, as one sentence for people; empty when there is none. */

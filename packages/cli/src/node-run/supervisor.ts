@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
+import { join } from "node:path";
 import {
   applyNatsServerConf,
   Bus,
@@ -12,7 +13,7 @@ import {
   pidFilePath,
   readBusCredentials,
 } from "@quorate/runtime";
-import { rotateLog } from "./log-file.ts";
+import { rotateLogs } from "./log-file.ts";
 import { type NodeRunOptions, preflight, writeRunFiles } from "./preflight.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 
@@ -84,9 +85,7 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
   const poll = setInterval(() => {
     for (const one of supervised) if (one.needsPolling) one.poll();
   }, ADOPTED_POLL_MS);
-  const rotation = setInterval(() => {
-    for (const one of supervised) rotateLog(one.logFile);
-  }, LOG_CHECK_MS);
+  const rotation = setInterval(() => rotateLogs(join(options.stateDir, "log")), LOG_CHECK_MS);
 
   const signal = await stopSignal(logger);
   clearInterval(rotation);
