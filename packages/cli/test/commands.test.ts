@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { type ConfigRef, QuorateError } from "@quorate/contracts";
+import { type ConfigRef, type EventEnvelope, QuorateError } from "@quorate/contracts";
 import { documentDigest, readClusterConfig, setConfigVersion, printDocument } from "@quorate/corosync-conf";
 import { Bus, createLogger, EventPublisher, readBusCredentials } from "@quorate/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventLine } from "../src/commands/events.ts";
 import { initNode } from "../src/commands/init.ts";
 import { logLine } from "../src/commands/log.ts";
 import { runCommand } from "../src/program.ts";
@@ -205,24 +206,29 @@ describe("commands on a node whose membership and actuator are down", () => {
     child.stdout.setEncoding("utf8").on("data", (part: string) => {
       out += part;
     });
-    await until("an event", () => {
-      events.publish("config", "armed", {
-        old: null,
-        new: null,
-        reason: { code: "operator_arm", message: "Automation is on again." },
-        facts: {},
-      });
-      return out.includes("\n");
-    });
+    await until(
+      "an event",
+      () => {
+        events.publish("config", "armed", {
+          old: null,
+          new: null,
+          reason: { code: "operator_arm", message: "Automation is on again." },
+          facts: {},
+        });
+        return out.includes("\n");
+      },
+      60_000,
+    );
     child.kill("SIGTERM");
     expect(out).toMatch(/^\S+Z node 4 config\.armed: Automation is on again\. \(operator_arm\)\n/);
-  });
+  }, 90_000);
 
   it("end with the agreed exit codes and a remedy", async () => {
     const expected: Array<[string[], number, string]> = [
       [["node", "prio", "9", "1", ...where], 105, "The list has: 2 (172.31.223.46)"],
       [["disarm", "--for", "soon", ...where], 64, "--for 30m"],
       [["node", "prio", "4", "-1", ...where], 64, "A whole number from 0"],
+      [["node", "prio", "4", "2147483648", ...where], 64, "A whole number from 0 to 2147483647"],
       [["bogus"], 64, "unknown command"],
       [["config", "check", join(folder, "none")], 78, "Cannot read"],
       [["status", "--run-dir", join(folder, "no")], 69, "what to do:"],
@@ -279,6 +285,67 @@ describe("quorate log", () => {
     expect((await quorate(["log", "nobody", ...where])).code).toBe(64);
     expect(logLine("nats-server", "[7] 2026/11/22 16:52:45.889961 [INF] Ready").text).toContain(
       "nats-server inf: Ready",
+    );
+  });
+
+  it("goes on in the older file when the newest was rotated lately", async () => {
+    const at = (second: number) => `2026-11-22T11:00:0${second}.000Z`;
+    const entry = (second: number, message: string) =>
+      `${JSON.stringify({ level: "info", time: at(second), message })}\n`;
+    const path = join(stateDir, "log", "rotated.log");
+    writeFileSync(`${path}.2`, entry(1, "one"));
+    writeFileSync(`${path}.1`, entry(2, "two") + entry(3, "three"));
+    writeFileSync(path, entry(4, "four"));
+    const log = async (limit: number) => (await quorate(["log", "rotated", "-n", `${limit}`, ...where])).out;
+    const words = (out: string) => [...out.matchAll(/info: (\w+)/g)].map((match) => match[1]);
+    expect(words(await log(1))).toEqual(["four"]);
+    expect(words(await log(2))).toEqual(["three", "four"]);
+    expect(words(await log(9))).toEqual(["one", "two", "three", "four"]);
+  });
+
+  it("follows over a rotation without losing what came just before it", async () => {
+    const path = join(stateDir, "log", "followed.log");
+    const raw = (message: string) => `${JSON.stringify({ level: "info", message })}\n`;
+    writeFileSync(path, raw("first"));
+    const child = spawn(process.execPath, [MAIN, "log", "-f", "followed", ...where], {
+      env: { ...process.env, QUORATE_CALLED_AS: "quorate" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let out = "";
+    child.stdout.setEncoding("utf8").on("data", (part: string) => {
+      out += part;
+    });
+    await until("the first line", () => out.includes("first"), 60_000);
+    writeFileSync(`${path}.1`, raw("first") + raw("second"));
+    writeFileSync(path, "");
+    await until("the line before the rotation", () => out.includes("second"));
+    writeFileSync(path, raw("third"));
+    await until("the line after it", () => out.includes("third"));
+    child.kill("SIGTERM");
+    expect(out.match(/first|second|third/g)).toEqual(["first", "second", "third"]);
+  }, 90_000);
+});
+
+describe("quorate events", () => {
+  it("marks what does not have its registered form", () => {
+    const event: EventEnvelope = {
+      specversion: "1.0",
+      id: "4-0123456789abcdef-1",
+      source: "/quorate/VMmanager/4/membership",
+      type: "quorate.v1.quorum.term_raised",
+      time: "2026-11-22T10:00:00.000Z",
+      datacontenttype: "application/json",
+      nodeid: 4,
+      bootid: "0123456789abcdef",
+      sequence: 1,
+      data: { old: 1, new: 2, reason: "VOTED", message: "Voted.", facts: {} },
+    };
+    expect(eventLine(event)).toBe("2026-11-22T10:00:00.000Z node 4 quorum.term_raised: Voted. (VOTED)\n");
+    expect(eventLine({ ...event, data: { ...event.data, new: "two" } })).toMatch(
+      /: Voted\. \(VOTED\) \[not of the registered form: data\.new: .+\]\n$/,
+    );
+    expect(eventLine({ ...event, type: "quorate.v1.quorum.unheard_of" })).toContain(
+      "[unknown to this version]",
     );
   });
 });

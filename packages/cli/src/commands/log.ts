@@ -1,7 +1,8 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import type { Output } from "../output.ts";
+import { LOG_KEPT } from "../node-run/log-file.ts";
 import { locateNode, type Places } from "../snapshot.ts";
 
 /** Of each file no more than its end is read. */
@@ -47,7 +48,8 @@ export async function showLog(output: Output, places: Places, options: LogOption
   };
   const read = () =>
     files.flatMap((file) => readNew(file)).sort((left, right) => compare(left.time, right.time));
-  print(read().slice(-options.limit));
+  const first = files.flatMap((file) => readFirst(file, options.limit));
+  print(first.sort((left, right) => compare(left.time, right.time)).slice(-options.limit));
   while (options.follow === true) {
     await new Promise((resolve) => setTimeout(resolve, FOLLOW_EVERY_MS));
     print(read());
@@ -58,22 +60,42 @@ function compare(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** Whole lines that came since last time; a file that became smaller was rotated and is read from its start. */
-function readNew(file: { name: string; path: string; offset: number }): Line[] {
+interface LogFile {
+  name: string;
+  path: string;
+  /** Read up to here; negative before the first time. */
+  offset: number;
+}
+
+/** The end of the file; of a file that was rotated lately, of the older ones too, until `limit` lines are found. */
+function readFirst(file: LogFile, limit: number): Line[] {
+  let lines = readNew(file);
+  for (let age = 1; age <= LOG_KEPT && lines.length < limit; age++) {
+    const older = `${file.path}.${age}`;
+    if (!existsSync(older)) break;
+    lines = [...readNew({ name: file.name, path: older, offset: -1 }), ...lines];
+  }
+  return lines;
+}
+
+/** Whole lines that came since last time. A file that became smaller was rotated: the rest is in the older one. */
+function readNew(file: LogFile): Line[] {
   const descriptor = openSync(file.path, "r");
   try {
     const { size } = fstatSync(descriptor);
+    let rest: Line[] = [];
     if (file.offset < 0) file.offset = Math.max(0, size - TAIL_BYTES);
-    if (size < file.offset) file.offset = 0;
+    if (size < file.offset) {
+      const older = `${file.path}.1`;
+      if (existsSync(older) && statSync(older).size >= file.offset) rest = readNew({ ...file, path: older });
+      file.offset = 0;
+    }
     const buffer = Buffer.alloc(size - file.offset);
     const got = readSync(descriptor, buffer, 0, buffer.length, file.offset);
     const whole = buffer.subarray(0, buffer.subarray(0, got).lastIndexOf(0x0a) + 1);
     file.offset += whole.length;
-    return whole
-      .toString("utf8")
-      .split("\n")
-      .filter((text) => text !== "")
-      .map((text) => logLine(file.name, text));
+    const lines = whole.toString("utf8").split("\n");
+    return [...rest, ...lines.filter((text) => text !== "").map((text) => logLine(file.name, text))];
   } finally {
     closeSync(descriptor);
   }
