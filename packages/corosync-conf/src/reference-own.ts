@@ -128,7 +128,7 @@ export const OWN_KEYS: readonly ReferenceKey[] = [
     use: "honoured",
     defaultMeaning: "in the run directory",
     meaning:
-      "Marker which says that the move of the machines is done. The original's: /tmp/.lock.vmmgr.relocated.",
+      "Marker that the original wrote when it had moved the machines; written at the start of a mastership, as this version moves none. The original's: /tmp/.lock.vmmgr.relocated.",
   },
   {
     section: "automation",
