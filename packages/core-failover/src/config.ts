@@ -1,4 +1,12 @@
-import type { ClusterConfig, ClusterIp, NodeId } from "@quorate/contracts";
+import {
+  type ClusterConfig,
+  type ClusterIp,
+  heartbeatUsOf,
+  KERNEL_TICK_US,
+  type NodeId,
+  permitUsOf,
+  staleUsOf,
+} from "@quorate/contracts";
 
 /** What the actuator needs of the cluster's configuration. */
 export interface FailoverConfig {
@@ -65,24 +73,24 @@ export interface Timing {
   retryMostUs: number;
 }
 
-/** The gate subtracts two kernel ticks of 10 ms, and opens for less than one never. */
-const KERNEL_TICKS_US = 40_000;
+/** The gate subtracts two kernel ticks, opens for less than one never, and needs time itself: another one. */
+const OPENING_COST_US = 4 * KERNEL_TICK_US;
 const SECOND_US = 1_000_000;
 
 export function timingOf(tokenUs: number): Timing {
-  const permitUs = Math.max(20_000, Math.round(tokenUs / 20));
+  const permitUs = permitUsOf(tokenUs);
   const validSeconds = Math.max(10, Math.ceil((tokenUs * 5) / SECOND_US));
   return {
     tokenUs,
     permitUs,
-    messageAgeLimitUs: Math.round(tokenUs / 5),
+    messageAgeLimitUs: staleUsOf(tokenUs),
     renewGainUs: Math.round((tokenUs * 15) / 100),
     renewUrgentBelowUs: Math.round(tokenUs / 2),
-    leaseMinimumUs: permitUs + KERNEL_TICKS_US,
+    leaseMinimumUs: permitUs + OPENING_COST_US,
     // A neighbour answers within a millisecond or two; T/20 is what the protocol allows.
     probeWaitUs: Math.min(20_000, Math.max(5_000, Math.round(tokenUs / 100))),
     probeAgainUs: Math.round(tokenUs / 5),
-    announceAtUs: [0, Math.round(tokenUs / 10), Math.round(tokenUs / 4), SECOND_US, 3 * SECOND_US],
+    announceAtUs: [0, heartbeatUsOf(tokenUs), Math.round(tokenUs / 4), SECOND_US, 3 * SECOND_US],
     validSeconds,
     refreshBelowUs: Math.round((validSeconds * SECOND_US * 3) / 5),
     inspectGateUs: Math.max(2 * tokenUs, 2 * SECOND_US),

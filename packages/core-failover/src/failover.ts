@@ -3,8 +3,8 @@ import { takeOutcome } from "./apply.ts";
 import { CLAIM_MEMORY_US, type FailoverConfig } from "./config.ts";
 import { isUneventful, judge, takeGrant, type Verdict } from "./grant.ts";
 import { planAddresses } from "./plan-address.ts";
-import { planFiles } from "./plan-files.ts";
-import { isOpenFor, planGate } from "./plan-gate.ts";
+import { areAddressesGone, isServiceGone, planFiles } from "./plan-files.ts";
+import { gateNow, isOpenFor, planGate } from "./plan-gate.ts";
 import { planService } from "./plan-service.ts";
 import { reportOf } from "./report.ts";
 import {
@@ -32,7 +32,9 @@ export type FailoverInput =
   | { kind: "foreign-claim"; address: string; mac: string }
   /** CLOCK_BOOTTIME ran on without CLOCK_MONOTONIC: no lease given so far means anything. */
   | { kind: "clock-jumped"; jumpUs: number }
-  | { kind: "config"; config: FailoverConfig };
+  | { kind: "config"; config: FailoverConfig }
+  /** End in good order: from now on no grant counts. See `isTakenDown`. */
+  | { kind: "stop" };
 
 export interface FailoverResult {
   state: FailoverState;
@@ -84,6 +86,19 @@ export function step(before: FailoverState, input: FailoverInput, nowUs: number)
   return { state, steps, events, reasons, report, quiet: false, wakeAtUs };
 }
 
+/**
+ * Whether nothing of a mastership is left: gate shut, addresses, service and files gone. While automation is off
+ * the service and its files stay as they are.
+ */
+export function isTakenDown(state: FailoverState, nowUs: number): boolean {
+  if (Object.keys(state.flights).some((key) => !key.startsWith("carrier:"))) return false;
+  if (gateNow(state, nowUs) !== "shut" || !areAddressesGone(state)) return false;
+  const verdict = judge(state, nowUs);
+  if (verdict.kind !== "release") return false;
+  const files = [state.files.lock, state.files.marker];
+  return !verdict.armed || (isServiceGone(state) && files.every(({ seen }) => seen?.kind === "absent"));
+}
+
 function take(turn: Turn, input: FailoverInput): void {
   const { state, nowUs } = turn;
   switch (input.kind) {
@@ -107,6 +122,9 @@ function take(turn: Turn, input: FailoverInput): void {
       note(turn, { code: "LEASE_VOID", message, facts });
       return;
     }
+    case "stop":
+      state.stopping = true;
+      return;
     case "config":
       adoptConfig(state, input.config);
       return;

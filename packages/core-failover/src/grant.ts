@@ -19,7 +19,7 @@ export type Verdict =
  */
 export function isUneventful(state: FailoverState, grant: GrantMessage, nowUs: number): boolean {
   const { grant: known, last, gate, config } = state;
-  if (known === null || last === null || nowUs >= last.rideAtUs) return false;
+  if (state.stopping || known === null || last === null || nowUs >= last.rideAtUs) return false;
   for (const key in state.flights) if (state.flights[key] !== undefined) return false;
   const { messageAgeLimitUs, renewGainUs } = timingOf(config.tokenUs);
   const fresh =
@@ -48,6 +48,11 @@ function leaseEndOf(grant: GrantMessage, tokenUs: number): number {
 
 export function judge(state: FailoverState, nowUs: number): Verdict {
   const { grant, config } = state;
+  if (state.stopping) {
+    const armed = grant === null ? !config.disarmed : !grant.disarmed;
+    const message = "The failover-actuator is being stopped; what it holds is taken down.";
+    return { kind: "release", armed, reason: { code: "STOPPING", message } };
+  }
   if (grant === null) {
     if (nowUs < state.startedAtUs + config.tokenUs && state.voidUntilUs <= state.startedAtUs) {
       return { kind: "pending" };

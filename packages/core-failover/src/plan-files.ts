@@ -23,7 +23,7 @@ export function isServiceGone(state: FailoverState): boolean {
   return state.config.service === null || seen === "stopped" || (seen === "failed" && sweptUp);
 }
 
-function areAddressesGone(state: FailoverState): boolean {
+export function areAddressesGone(state: FailoverState): boolean {
   return sortedAddresses(state).every(({ seen }) => seen === "absent");
 }
 

@@ -93,6 +93,8 @@ export interface Trouble {
 export interface FailoverState {
   config: FailoverConfig;
   startedAtUs: number;
+  /** Asked to end in good order: whatever is held is taken down. */
+  stopping: boolean;
   nextStepId: number;
   /** The newest grant accepted. */
   grant: GrantMessage | null;
@@ -147,6 +149,7 @@ export function createFailoverState(
   const state: FailoverState = {
     config,
     startedAtUs: nowUs,
+    stopping: false,
     nextStepId: 1,
     grant: null,
     closed,

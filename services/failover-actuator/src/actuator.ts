@@ -5,6 +5,7 @@ import {
   type FailoverEvent,
   failoverConfigOf,
   type GrantName,
+  isTakenDown,
   type Step,
 } from "@quorate/core-failover";
 import type { LinkEvent } from "@quorate/host";
@@ -80,8 +81,25 @@ export class Actuator {
     this.loop.input({ kind: "tick" });
   }
 
+  /**
+   * Shuts the gate and takes down what is held, the service last; resolves when all is gone or the time is up.
+   * The bus should still be there: whoever waits for us reads it in the report.
+   */
+  async takeDown(limitMs: number): Promise<void> {
+    const { nowUs, logger } = this.#options;
+    const endUs = nowUs() + limitMs * 1000;
+    this.loop.input({ kind: "stop" });
+    while (!isTakenDown(this.loop.state, nowUs())) {
+      if (nowUs() >= endUs) {
+        logger.warn({ report: this.loop.report }, "not everything could be taken down in time");
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
   /** Leaves address, gate and service as they are: a successor adopts them, or the lease runs out. */
-  async stop(): Promise<void> {
+  async close(): Promise<void> {
     const { drivers } = this.#options;
     for (const end of this.#listening.splice(0)) end();
     this.#stopService();

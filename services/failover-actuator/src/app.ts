@@ -20,6 +20,10 @@ import type { Drivers } from "./drivers.ts";
 import { eventMeter, exportMetrics } from "./metrics.ts";
 import { createRealDrivers } from "./real-drivers.ts";
 
+/** A clean stop ends the managed service, which may take its time. */
+export const STOP_LIMIT_MS = 58_000;
+const TAKE_DOWN_LIMIT_MS = STOP_LIMIT_MS - 2_000;
+
 /** Wires the failover core to the bus, to the kernel and to the run directory. */
 export async function runFailoverActuator(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
   const drivers = createRealDrivers(context);
@@ -64,7 +68,10 @@ export async function startFailoverActuator(
       publishEvent(events, event);
     },
   });
-  lifecycle.onStop("actuator", () => actuator.stop());
+  lifecycle.onStop("actuator", async () => {
+    await actuator.takeDown(TAKE_DOWN_LIMIT_MS);
+    await actuator.close();
+  });
   exportMetrics(metrics, actuator.loop, drivers.gate);
 
   bus.subscribeLocal("grant", (grant) => actuator.loop.input({ kind: "grant", grant }));
@@ -96,16 +103,15 @@ export async function startFailoverActuator(
   return actuator;
 }
 
-const FIRST_LOOK_LIMIT_MS = 1000;
+const FIRST_LOOK_LIMIT_MS = 2000;
 
-/** Until the kernel has been looked at and a grant is being acted upon, or the time is up. */
+/** Until the first grant has been acted upon (a master has renewed its gate), or the time is up. */
 async function firstLook(actuator: Actuator): Promise<void> {
   const endMs = performance.now() + FIRST_LOOK_LIMIT_MS;
   const settled = () => {
-    const { report, state } = actuator.loop;
-    return (
-      report !== null && report.able.code !== "STARTING" && state.grant !== null && report.gate !== "unknown"
-    );
+    const { grant, holding, counters, flights } = actuator.loop.state;
+    if (grant === null || Object.keys(flights).length > 0) return false;
+    return holding === null || (counters["gate_renewals"] ?? 0) > 0;
   };
   while (!settled() && performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, 20));
 }

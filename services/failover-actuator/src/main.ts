@@ -1,4 +1,4 @@
 import { runService } from "@quorate/runtime";
-import { runFailoverActuator } from "./app.ts";
+import { runFailoverActuator, STOP_LIMIT_MS } from "./app.ts";
 
-await runService("failover-actuator", runFailoverActuator);
+await runService("failover-actuator", runFailoverActuator, { stopLimitMs: STOP_LIMIT_MS });

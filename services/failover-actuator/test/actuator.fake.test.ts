@@ -66,7 +66,7 @@ describe("the actuator on fakes", () => {
     expect(host.answers(VIP)).toBe(false);
   });
 
-  it("goes on over a stop and a start without touching the address", async () => {
+  it("goes on over a crash and a start without touching the address", async () => {
     await master();
     const from = host.events.length;
     await host.restart();
@@ -129,5 +129,24 @@ describe("the actuator on fakes", () => {
     await host.until("it is told", () => host.report?.able.code === "NO_CARRIER");
     host.kernel.setDevice("vmbr0", true);
     await host.until("it is well", () => host.report?.able.ok === true);
+  });
+
+  it("asked to end, takes everything down while grants still come; the service stays while automation is off", async () => {
+    await master();
+    await host.actuator.takeDown(5000);
+    expect(host.answers(VIP)).toBe(false);
+    expect(host.kernel.address(VIP)).toBeUndefined();
+    expect(host.service("serve").state.kind).toBe("stopped");
+    expect(host.files.get("/run/quorate/service.lock")).toBeUndefined();
+    await host.restart();
+    await host.until("it is master again", () => host.report?.service === "ready");
+    host.grant({ disarmed: true });
+    await host.until(
+      "automation is off",
+      () => host.report?.problems.some(({ code }) => code === "DISARMED") === true,
+    );
+    await host.actuator.takeDown(5000);
+    expect(host.kernel.address(VIP)).toBeUndefined();
+    expect(host.service("serve").state.kind).toBe("running");
   });
 });

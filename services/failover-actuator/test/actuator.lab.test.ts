@@ -42,11 +42,9 @@ describe("the actuator on a real kernel", () => {
       expect(existsSync(join(lab.runDir, "service.lock"))).toBe(true);
 
       lab.order({ kind: "silence" });
-      const silencedUs = monotonicUs();
       await lab.until("the address is gone", () => lab.report?.address === "absent");
       const lastUs = lab.answersUs.at(-1) ?? 0;
-      // The lease of the last grant, which may have been sent just before.
-      expect(lastUs - silencedUs).toBeLessThan(900_000 + 20_000);
+      expect(lastUs - lab.lastGrantUs).toBeLessThan(900_000 + lab.latenessUs(lastUs - 1_000_000));
       expect(lab.answersArp()).toBe(false);
       await lab.until("the lock is gone", () => !existsSync(join(lab.runDir, "service.lock")));
     },
@@ -60,20 +58,26 @@ describe("the actuator on a real kernel", () => {
       const fromUs = lab.answersUs.at(-1) ?? 0;
       await wait(1500);
       const noiseUs = Math.max(100_000, 3 * lab.longestSilenceUs(fromUs));
+      const remainders: number[] = [];
       for (let kill = 0; kill < 3; kill++) {
-        const killedUs = monotonicUs();
         await lab.endActuator("SIGKILL");
+        const killedUs = monotonicUs();
+        const remainingUs = lab.gateRemainingUs();
+        remainders.push(remainingUs);
         const from = lab.lines.length;
         lab.startActuator();
         const back = () => lab.lines.slice(from).find(({ report }) => report?.gate === "open");
         await lab.until("it is back", () => back() !== undefined);
         await wait(1200);
         const [downUs, silenceUs] = [(back()?.atUs ?? 0) - killedUs, lab.longestSilenceUs(killedUs)];
-        process.stdout.write(`away for ${downUs} us, silent for ${silenceUs} us at most\n`);
-        // What was open stays open for 0.45 s at least; a machine that needs longer to start us is not our doing.
-        expect(silenceUs).toBeLessThan(noiseUs + Math.max(0, downUs - 450_000));
+        process.stdout.write(
+          `away for ${downUs} us, open for ${remainingUs} us more, silent for ${silenceUs} us at most\n`,
+        );
+        // A machine that needs longer to start us than what was open stays open is not our doing.
+        expect(silenceUs).toBeLessThan(noiseUs + Math.max(0, downUs - remainingUs));
       }
-      expect(lab.logs.some((line) => line.includes("ADOPTED"))).toBe(true);
+      // What was open stays open for half a token at least, unless the renewals too were starved.
+      expect(Math.max(...remainders)).toBeGreaterThan(450_000);
     },
     TIMEOUT_MS,
   );
@@ -131,7 +135,7 @@ describe("the actuator on a real kernel", () => {
       lab.order({ kind: "silence" });
       await wait(300);
       const lastUs = lab.answersUs.at(-1) ?? 0;
-      expect(lastUs - frozenUs).toBeLessThan(920_000);
+      expect(lastUs - frozenUs).toBeLessThan(900_000 + lab.latenessUs(frozenUs));
       const thawedUs = monotonicUs();
       lab.actuator?.kill("SIGCONT");
       await lab.until("it cleaned up", () => lab.report?.address === "absent");
@@ -199,6 +203,20 @@ describe("the actuator on a real kernel", () => {
       expect(existsSync(pidFile)).toBe(false);
       await lab.until("the files are gone", () => !existsSync(join(lab.runDir, "service.lock")));
       expect(existsSync(join(lab.runDir, "relocated"))).toBe(false);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    "ended by SIGTERM takes everything down",
+    async () => {
+      await master("k", SERVICE);
+      await lab.until("it is ready", () => lab.report?.service === "ready");
+      await lab.endActuator("SIGTERM");
+      expect(lab.inHost("ip", "-o", "addr", "show", "dev", "eth0")).not.toContain(VIP);
+      expect(existsSync(join(lab.runDir, "managed-service.pid"))).toBe(false);
+      expect(existsSync(join(lab.runDir, "service.lock"))).toBe(false);
+      expect(lab.inHost("nft", "list", "table", "arp", "quorate")).toContain("drop");
     },
     TIMEOUT_MS,
   );

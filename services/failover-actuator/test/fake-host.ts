@@ -95,8 +95,9 @@ export class FakeHost {
     return actuator;
   }
 
+  /** As after SIGKILL: nothing is taken down. */
   async restart(): Promise<void> {
-    await this.actuator.stop();
+    await this.actuator.close();
     this.actuator = this.#start();
   }
 
@@ -152,6 +153,6 @@ export class FakeHost {
 
   async stop(): Promise<void> {
     clearInterval(this.#granting);
-    await this.actuator.stop();
+    await this.actuator.close();
   }
 }

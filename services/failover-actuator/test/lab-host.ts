@@ -107,8 +107,9 @@ export class LabHost {
     writeFileSync(join(this.stateDir, "config", "running.conf"), text);
   }
 
+  /** With the priority that `quorate node run` gives its processes. */
   spawnIn(namespace: string, command: string, words: string[], environment: NodeJS.ProcessEnv = process.env) {
-    return spawn("nsenter", [`--net=/run/netns/${namespace}`, command, ...words], {
+    return spawn("nice", ["-n", "-10", "nsenter", `--net=/run/netns/${namespace}`, command, ...words], {
       stdio: ["pipe", "pipe", "inherit"],
       env: environment,
     });
@@ -198,6 +199,16 @@ export class LabHost {
     );
   }
 
+  /** When the newest grant was stamped. */
+  get lastGrantUs(): number {
+    return this.lines.findLast(({ kind }) => kind === "granted")?.atUs ?? 0;
+  }
+
+  /** How late an answer of this host is read at most, by its own address since `fromUs`. */
+  latenessUs(fromUs: number): number {
+    return longest(gaps(this.#controlUs, fromUs, monotonicUs()));
+  }
+
   /** Whether somebody answers ARP for the address. */
   answersArp(): boolean {
     const words = ["--net", `/run/netns/${this.client}`];
@@ -208,6 +219,13 @@ export class LabHost {
     } catch {
       return false;
     }
+  }
+
+  /** For how long the kernel will let the address through; 0 when it does not. */
+  gateRemainingUs(): number {
+    const listing = this.inHost("nft", "list", "set", "arp", "quorate", "lease");
+    const expires = /expires (?:(\d+)s)?(?:(\d+)ms)?/.exec(listing);
+    return expires === null ? 0 : Number(expires[1] ?? 0) * 1_000_000 + Number(expires[2] ?? 0) * 1_000;
   }
 
   inHost(...command: string[]): string {

@@ -50,6 +50,7 @@ function grant(): void {
     reason: { code: "TEST", message: "As the test says." },
   };
   bus.publishLocal("grant", message);
+  say({ kind: "granted", atUs: stampUs });
 }
 
 bus.subscribeLocal("report", (report) => say({ kind: "report", atUs: monotonicUs(), report }));
