@@ -6,3 +6,4 @@ export * from "./events.ts";
 export * from "./local-messages.ts";
 export * from "./requests.ts";
 export * from "./subjects.ts";
+export * from "./timing.ts";

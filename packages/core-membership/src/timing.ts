@@ -1,3 +1,5 @@
+import { heartbeatUsOf, staleUsOf } from "@quorate/contracts";
+
 /** Every duration of failure detection follows from the token; microseconds throughout. */
 export interface Timing {
   /** T. */
@@ -27,11 +29,11 @@ export function timingOf(tokenMs: number): Timing {
   const tokenUs = tokenMs * 1000;
   return {
     tokenUs,
-    heartbeatUs: Math.round(tokenUs / 10),
+    heartbeatUs: heartbeatUsOf(tokenUs),
     tickUs: Math.round(tokenUs / 20),
     suspectUs: Math.round(tokenUs * 0.6),
     deadUs: tokenUs,
-    staleUs: Math.round(tokenUs / 5),
+    staleUs: staleUsOf(tokenUs),
     publishUs: Math.round(tokenUs / 2),
     refillUs: Math.round(tokenUs / 40),
     memoryUs: tokenUs * 60,

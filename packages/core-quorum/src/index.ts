@@ -10,4 +10,4 @@ export {
   startQuorum,
 } from "./state.ts";
 export { stepQuorum } from "./step.ts";
-export { RHO, type Timing, timingOf } from "./timing.ts";
+export { type Timing, timingOf } from "./timing.ts";

@@ -1,7 +1,7 @@
+import { CLOCK_RATE_ERROR, heartbeatUsOf, staleUsOf } from "@quorate/contracts";
+
 /** Every duration of the protocol, derived from the token T. Microseconds. protocol.md, "Timing". */
 export type Timing = {
-  /** Bound on clock-rate error, a fraction (1 %). */
-  readonly rho: number;
   readonly tokenUs: number;
   /** T/10. */
   readonly heartbeatUs: number;
@@ -15,17 +15,14 @@ export type Timing = {
   readonly staleUs: number;
 };
 
-export const RHO = 0.01;
-
 export function timingOf(tokenMs: number): Timing {
   const tokenUs = tokenMs * 1000;
   return {
-    rho: RHO,
     tokenUs,
-    heartbeatUs: Math.round(tokenUs / 10),
-    leaseUs: Math.floor(tokenUs * (1 - RHO)),
-    promiseUs: Math.ceil(tokenUs * (1 + RHO)),
-    fenceUs: Math.ceil(tokenUs * (1 + 2 * RHO)),
-    staleUs: Math.round(tokenUs / 5),
+    heartbeatUs: heartbeatUsOf(tokenUs),
+    leaseUs: Math.floor(tokenUs * (1 - CLOCK_RATE_ERROR)),
+    promiseUs: Math.ceil(tokenUs * (1 + CLOCK_RATE_ERROR)),
+    fenceUs: Math.ceil(tokenUs * (1 + 2 * CLOCK_RATE_ERROR)),
+    staleUs: staleUsOf(tokenUs),
   };
 }

@@ -1,3 +1,5 @@
+import { CLOCK_RATE_ERROR, HEARTBEATS_PER_TOKEN, KERNEL_TICK_US, permitUsOf } from "@quorate/contracts";
+
 /** What follows from the token. All in milliseconds. */
 export interface Timing {
   readonly tokenMs: number;
@@ -11,11 +13,8 @@ export interface Timing {
   readonly leaseNeedMs: number;
 }
 
-/** rho: how much the clock rates of two hosts may differ. */
-export const CLOCK_RATE_ERROR = 0.01;
-/** The kernel ends a timeout on its ticks: two of them at 100 Hz, the slowest kernel in use. */
-export const KERNEL_TICKS_MS = 20;
-const PERMIT_MINIMUM_MS = 20;
+/** What the gate subtracts for the kernel's ticks. */
+const KERNEL_TICKS_MS = (2 * KERNEL_TICK_US) / 1000;
 /** Ballots in a row that may be lost without costing the lease. */
 const LOST_HEARTBEATS = 2;
 /** One heartbeat until the next ballot is sent, one until its answer is. */
@@ -29,8 +28,8 @@ export const TIMING_INEQUALITY =
   " + M (the gate's renewal) + M (its permit) + 20 ms (two kernel ticks), where M = max(20 ms, T/20)";
 
 export function timingOf(tokenMs: number): Timing {
-  const heartbeatMs = tokenMs / 10;
-  const permitMs = Math.max(PERMIT_MINIMUM_MS, tokenMs / 20);
+  const heartbeatMs = tokenMs / HEARTBEATS_PER_TOKEN;
+  const permitMs = permitUsOf(tokenMs * 1000) / 1000;
   return {
     tokenMs,
     heartbeatMs,

@@ -19,7 +19,7 @@ export type {
   GateStats,
   GateVip,
 } from "./gate/gate.ts";
-export { type LeaseGateOptions, TICK_US } from "./gate/lease-gate.ts";
+export type { LeaseGateOptions } from "./gate/lease-gate.ts";
 export { createRealGate, type RealGateOptions } from "./gate/real-gate.ts";
 export { createFakeLinkMonitor } from "./link-monitor/fake-link-monitor.ts";
 export type { LinkEvent, LinkMonitor } from "./link-monitor/link-monitor.ts";

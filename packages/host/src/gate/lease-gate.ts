@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { QuorateError } from "@quorate/contracts";
+import { KERNEL_TICK_US, QuorateError } from "@quorate/contracts";
 import type { HostContext } from "../tools/host-context.ts";
 import type {
   Gate,
@@ -12,12 +12,6 @@ import type {
   GateVip,
 } from "./gate.ts";
 import type { FilterAnswer, KernelFilter } from "./kernel-filter.ts";
-
-/**
- * A kernel tick, as coarse as any we support (CONFIG_HZ=100; Debian's is 250). A set element's life is counted in
- * ticks: it may begin up to one late and end up to one late.
- */
-export const TICK_US = 10_000;
 
 export interface LeaseGateOptions {
   /** Length of a kernel tick; only for those who know theirs. Default 10 ms. */
@@ -50,7 +44,7 @@ export class LeaseGate implements Gate {
   constructor(context: HostContext, filter: KernelFilter, options: LeaseGateOptions = {}) {
     this.#context = context;
     this.#filter = filter;
-    this.#tickUs = options.tickUs ?? TICK_US;
+    this.#tickUs = options.tickUs ?? KERNEL_TICK_US;
     this.#beforeCommit = options.beforeCommit ?? ((): void => {});
   }
 
