@@ -3,7 +3,7 @@
  * back. Figures are taken from outside (observer.ts); what the nodes say of themselves is only shown beside.
  */
 import { createInterface } from "node:readline";
-import { EventEnvelopeSchema, QuorateError } from "@quorate/contracts";
+import { assertNever, EventEnvelopeSchema, QuorateError } from "@quorate/contracts";
 import { killGroup } from "./command.ts";
 import type { Lab } from "./lab.ts";
 import { commonVersion, readAllStatuses } from "./node-status.ts";
@@ -188,7 +188,7 @@ function noteworthy(answer: Answer): string | null {
     case "tick":
       return null;
     default:
-      return answer.kind satisfies never;
+      return assertNever(answer.kind);
   }
 }
 

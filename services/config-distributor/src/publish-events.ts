@@ -1,4 +1,4 @@
-import type { ClusterConfig, Reason } from "@quorate/contracts";
+import { assertNever, type ClusterConfig, type Reason } from "@quorate/contracts";
 import {
   type DocumentTools,
   type RegisterEvent,
@@ -82,6 +82,8 @@ export class RegisterEvents {
           facts: {},
         });
         return;
+      default:
+        assertNever(event);
     }
   }
 

@@ -1,4 +1,4 @@
-import { type ConfigRef, QuorateError, type Reason } from "@quorate/contracts";
+import { assertNever, type ConfigRef, QuorateError, type Reason } from "@quorate/contracts";
 import {
   createRegister,
   type DocumentTools,
@@ -125,6 +125,8 @@ export class RegisterLoop {
       case "event":
         this.#options.onEvent(effect.event, effect.reason, this.#state.stored);
         return;
+      default:
+        assertNever(effect);
     }
   }
 

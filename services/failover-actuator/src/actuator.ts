@@ -1,4 +1,10 @@
-import type { ClusterConfig, NodeId, Reason, ReportMessage } from "@quorate/contracts";
+import {
+  assertNever,
+  type ClusterConfig,
+  type NodeId,
+  type Reason,
+  type ReportMessage,
+} from "@quorate/contracts";
 import {
   createFailoverState,
   type FailoverConfig,
@@ -165,6 +171,8 @@ export class Actuator {
         return this.loop.input({ kind: "changed", what: "link", device: event.device });
       case "restarted":
         return this.loop.input({ kind: "changed", what: "everything" });
+      default:
+        return assertNever(event);
     }
   }
 }
