@@ -1,8 +1,9 @@
-import type { ClusterIp, GrantMessage, ReportMessage } from "@quorate/contracts";
+import { type ClusterIp, EVENTS, type GrantMessage, type ReportMessage } from "@quorate/contracts";
 import {
   compareGrantNames,
   createFailoverState,
   type FailoverConfig,
+  type FailoverEvent,
   type FailoverInput,
   type FailoverState,
   type GrantName,
@@ -23,6 +24,12 @@ export const CONFIG: FailoverConfig = {
   service: { startTimeoutUs: 10_000_000, stopTimeoutUs: 2_000_000 },
   disarmed: false,
 };
+
+/** As the publisher does: throws on an event whose form the registry does not know. */
+export function mustBeRegistered({ name, old, new: now, reason }: FailoverEvent): void {
+  const { code, message, facts } = reason;
+  EVENTS.failover[name].data.parse({ old, new: now, reason: code, message, facts: facts ?? {} });
+}
 
 interface Operation {
   atUs: number;
@@ -88,6 +95,7 @@ export class World {
     if (!this.alive) return;
     if (input.kind === "grant") this.delivered.push(input.grant);
     const result = step(this.state, input, this.nowUs);
+    for (const event of result.events) mustBeRegistered(event);
     this.state = result.state;
     this.report = result.report;
     this.wakeAtUs = result.wakeAtUs;
