@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { type ClusterConfig, type NodeConfig, QuorateError } from "@quorate/contracts";
 import {
   type ConfDocument,
+  dangerousEntries,
   decodeText,
-  formatDiagnostic,
   readHostConfig,
   refusalError,
 } from "@quorate/corosync-conf";
@@ -12,15 +12,12 @@ export interface LoadedConfiguration {
   text: string;
   config: ClusterConfig;
   document: ConfDocument;
-  /** One line each, `file:line:column: …`. */
-  warnings: string[];
 }
 
-/** Reads and checks a file. Throws QuorateError CONFIG_UNREADABLE, CONFIG_SYNTAX or CONFIG_INVALID. */
-export function loadConfiguration(path: string): LoadedConfiguration {
-  let text: string;
+/** The text of a file, not looked at. Throws QuorateError CONFIG_UNREADABLE. */
+export function readConfigurationFile(path: string): string {
   try {
-    text = decodeText(readFileSync(path));
+    return decodeText(readFileSync(path));
   } catch (error) {
     throw new QuorateError(
       "CONFIG_UNREADABLE",
@@ -29,7 +26,11 @@ export function loadConfiguration(path: string): LoadedConfiguration {
       { cause: error },
     );
   }
-  return parseConfiguration(text, path);
+}
+
+/** Reads and checks a file. Throws QuorateError CONFIG_UNREADABLE, CONFIG_SYNTAX or CONFIG_INVALID. */
+export function loadConfiguration(path: string): LoadedConfiguration {
+  return parseConfiguration(readConfigurationFile(path), path);
 }
 
 /** As `loadConfiguration` for a text at hand; `fileName` stands in the messages. */
@@ -40,7 +41,6 @@ export function parseConfiguration(text: string, fileName: string): LoadedConfig
     text,
     config: result.config,
     document: result.document,
-    warnings: result.warnings.map((warning) => formatDiagnostic(warning)),
   };
 }
 
@@ -62,7 +62,7 @@ export function findNode(config: ClusterConfig, wanted: string): NodeConfig {
 
 /** Throws QuorateError CONFIG_INVALID when the file asks for what would be dangerous to ignore. */
 export function refuseDangerous(config: ClusterConfig, fileName: string): void {
-  const dangerous = config.notHonoured.filter((entry) => entry.dangerous);
+  const dangerous = dangerousEntries(config);
   if (dangerous.length === 0) return;
   throw new QuorateError(
     "CONFIG_INVALID",

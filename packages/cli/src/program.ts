@@ -172,7 +172,13 @@ function addConfig(program: Command, shows: Shows): void {
     .argument("<file>")
     .option("--json", "print JSON");
   shows(check, async () => checkFile(check.args[0] ?? ""));
-  shows(located(config.command("show").description("the document this node runs on")), showConfiguration);
+  const showing = located(config.command("show").description("the document this node runs on")).option(
+    "--effective",
+    "every value that counts instead, and whether it is the document's or a default",
+  );
+  shows(showing, (options) =>
+    showConfiguration(options, showing.opts<{ effective?: boolean }>().effective === true),
+  );
   const log = located(config.command("log").description("the versions this node has had")).option(
     "-n, --limit <number>",
     "how many",

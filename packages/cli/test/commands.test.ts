@@ -243,9 +243,15 @@ describe("commands on a node whose membership and actuator are down", () => {
     writeFileSync(broken, CLUSTER_CONF.replace("prio: 99", "prio: high"));
     const check = await quorate(["config", "check", broken, "--json"]);
     expect(check.code).toBe(78);
-    expect(JSON.parse(check.out).error).toMatchObject({ code: "CONFIG_INVALID" });
-    expect(check.err).toMatch(/broken\.conf:\d+:\d+: /);
-    expect((await quorate(["config", "check", file])).code).toBe(0);
+    expect(JSON.parse(check.out)).toMatchObject({
+      ok: false,
+      config: null,
+      diagnostics: [{ severity: "error", file: broken, line: 22, column: 9 }],
+    });
+    const words = await quorate(["config", "check", broken]);
+    expect(words.code).toBe(78);
+    expect(words.out).toMatch(/broken\.conf:22:9: .*\n.*broken\.conf: refused: 1 error\n$/);
+    expect(words.out + words.err).not.toContain("config check");
   });
 
   it("look into the state folder when the bus is down", async () => {
@@ -262,6 +268,42 @@ describe("commands on a node whose membership and actuator are down", () => {
     expect(status.ages.evaluatorFile).toBeGreaterThanOrEqual(0);
     expect((await quorate(["quorum", "-s", ...args])).code).toBe(2);
     expect((await quorate(["arm", ...args])).code).toBe(69);
+  });
+});
+
+describe("quorate config", () => {
+  it("check says everything at once, warnings too when it refuses", async () => {
+    const conf = join(folder, "checked.conf");
+    const warned = CLUSTER_CONF.replace("expected_votes: 3", "expected_votes: 2");
+    writeFileSync(conf, warned);
+    const good = await quorate(["config", "check", conf, "--json"]);
+    expect(good.code).toBe(0);
+    expect(JSON.parse(good.out)).toMatchObject({ ok: true, diagnostics: [{ severity: "note", line: 7 }] });
+    writeFileSync(conf, warned.replace("prio: 99", "prio: high"));
+    const refused = await quorate(["config", "check", conf]);
+    expect(refused.code).toBe(78);
+    expect(refused.out).toMatch(
+      /checked\.conf:7:\d+: note: .*\n.*checked\.conf:22:9: .*\n.*refused: 1 error\n/,
+    );
+    const third = "\tnode {\n\t\tring0_addr: 172.31.223.48\n\t\tnodeid: 8\n\t\tprio: 98\n\t}\n";
+    expect(warned).toContain(third);
+    writeFileSync(conf, warned.replace("expected_votes: 2", "two_node: 1").replace(third, ""));
+    const dangerous = await quorate(["config", "check", conf, "--json"]);
+    expect(dangerous.code).toBe(78);
+    expect(JSON.parse(dangerous.out)).toMatchObject({
+      ok: false,
+      diagnostics: [{ severity: "dangerous", line: 7 }, { severity: "warning" }],
+      config: { clusterName: "VMmanager" },
+    });
+  });
+
+  it("show --effective marks what is a default", async () => {
+    const { out } = await quorate(["config", "show", "--effective", ...where]);
+    expect(out).toMatch(/^totem\.token +1000 +default$/m);
+    expect(out).toMatch(/^totem\.cluster_name +VMmanager +line 3$/m);
+    expect(out).toMatch(/^quorum\.quorum +2 +derived$/m);
+    const { values } = JSON.parse((await quorate(["config", "show", "--effective", "--json", ...where])).out);
+    expect(values).toContainEqual({ path: "totem.token", value: "1000", origin: "default" });
   });
 });
 

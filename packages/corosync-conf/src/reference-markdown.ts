@@ -10,8 +10,8 @@ const INTRODUCTION = `# Configuration reference
 One file, \`/etc/quorate/cluster.conf\`, the same on every node, in the grammar of corosync.conf. A corosync.conf
 works as it is; so does the original's file. Everything has a default, save who the nodes are.
 \`quorate config check FILE\` says all that is wrong with a file at once, as \`file:line:column: what; what to do\`,
-and ends with 78 when a node would not start with it. \`quorate config show\` prints every value that counts, and
-where it comes from.
+and ends with 78 when a node would not start with it. \`quorate config show --effective\` prints every value that
+counts, and where it comes from.
 
 ## How the file is read
 

@@ -9,7 +9,7 @@ import { timingOf } from "./timing.ts";
 import { TypedSection } from "./typed-section.ts";
 import type { TypedValue } from "./value-types.ts";
 
-/** One line of `quorate config show`. */
+/** One line of `quorate config show --effective`. */
 export interface ShownValue {
   readonly path: string;
   readonly value: string;
@@ -61,7 +61,7 @@ export function shownValues(read: ReadConfig): ShownValue[] {
   return rows;
 }
 
-/** The text of `quorate config show`: three columns. */
+/** The text of `quorate config show --effective`: three columns. */
 export function renderShow(read: ReadConfig): string {
   const rows = shownValues(read);
   const pathWidth = Math.max(...rows.map(({ path }) => path.length));

@@ -1,32 +1,41 @@
-import { formatDiagnostic, readClusterConfig } from "@quorate/corosync-conf";
+import { EXIT_CODES } from "@quorate/contracts";
+import { readHostConfig, renderCheck, renderShow, shownValues } from "@quorate/corosync-conf";
 import { openBus } from "../bus-client.ts";
-import { loadConfiguration, refuseDangerous } from "../configuration-file.ts";
+import { readConfigurationFile } from "../configuration-file.ts";
 import type { Shown } from "../output.ts";
 import { locateNode, type Places, storedRef, takeSnapshot } from "../snapshot.ts";
 
-/** Exit 0, or QuorateError of exit 78 with the messages. */
+/** All findings, also those of a file that is good; exit 0, or 78 when a node would not start with it. */
 export function checkFile(file: string): Shown {
-  const { text, config, warnings } = loadConfiguration(file);
-  refuseDangerous(config, file);
-  const result = readClusterConfig(text, file);
-  const notes = result.ok ? result.warnings.map((warning) => formatDiagnostic(warning)) : warnings;
-  const votes = `${config.totalVotes} votes, quorum ${config.quorumVotes}`;
-  const summary = `${file}: good; ${config.clusterName}, ${config.nodes.length} nodes, ${votes}, token ${config.tokenMs} ms`;
-  return { json: { ok: true, config, warnings: notes }, text: [...notes, summary, ""].join("\n") };
+  const result = readHostConfig(readConfigurationFile(file), file);
+  const { text, exitCode } = renderCheck(file, result);
+  const json = {
+    ok: exitCode === EXIT_CODES.ok,
+    diagnostics: result.ok ? result.warnings : result.diagnostics,
+    config: result.ok ? result.config : null,
+  };
+  return { json, text, exit: exitCode };
 }
 
-/** The document this node runs on, byte for byte; as JSON its meaning with all defaults. */
-export async function showConfiguration(places: Places): Promise<Shown> {
+/**
+ * The document this node runs on, byte for byte; as JSON its meaning. `effective`: every value that counts, and
+ * whether it stands in the document, is a default, or follows from others.
+ */
+export async function showConfiguration(places: Places, effective = false): Promise<Shown> {
   const snapshot = await takeSnapshot(places);
-  return {
-    json: {
-      ref: storedRef(snapshot),
-      source: snapshot.configSource,
-      ageMs: snapshot.configAgeMs,
-      config: snapshot.config,
-    },
-    text: snapshot.configText ?? "",
+  const text = snapshot.configText ?? "";
+  const json = {
+    ref: storedRef(snapshot),
+    source: snapshot.configSource,
+    ageMs: snapshot.configAgeMs,
+    config: snapshot.config,
   };
+  if (!effective) return { json, text };
+  const read = readHostConfig(text, "running.conf");
+  // A document that cannot be read is none: the snapshot has no config then either.
+  return read.ok
+    ? { json: { ...json, values: shownValues(read) }, text: renderShow(read) }
+    : { json: { ...json, values: [] }, text: "" };
 }
 
 const HISTORY_LIMIT_MS = 2000;
