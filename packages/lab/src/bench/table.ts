@@ -54,12 +54,16 @@ function verdict(
   return reached <= reach ? "kept" : "MISSED";
 }
 
+/** The observer asks every 5 ms: a silence that is longer by less than that has not lost one answer. */
+const PROBE_INTERVAL_MS = 5;
+
 /** No crash may be longer than the longest undisturbed silence, the observer's own lateness taken off. */
 function crashVerdict(samples: readonly Sample[]): string {
   const undisturbed = samples.map((sample) => sample.values["undisturbed_silence_ms"] ?? 0);
   const limit = Math.max(0, ...undisturbed);
+  const allowed = limit + PROBE_INTERVAL_MS;
   const over = samples.filter(
-    ({ values }) => (values["silence_ms"] ?? 0) - (values["lateness_ms"] ?? 0) > limit,
+    ({ values }) => (values["silence_ms"] ?? 0) - (values["lateness_ms"] ?? 0) >= allowed,
   );
   if (limit === 0) return "not run";
   return over.length === 0
