@@ -33,7 +33,7 @@ export type Step =
   | { kind: "inspect-file"; file: FileName }
   | { kind: "write-file"; file: FileName; term: number; node: number }
   | { kind: "remove-file"; file: FileName }
-  /** The move of what the dead ran. Answered when it has been ordered. */
+  /** The place of a move of what the dead ran; this version moves nothing, and only the marker follows. */
   | { kind: "relocate"; term: number }
   | { kind: "inspect-service" }
   | { kind: "start-service" }

@@ -91,7 +91,7 @@ async function act(step: Step, doors: ExecutorDoors): Promise<StepOutcome> {
       await fileOf(step.file, doors.places()).remove();
       return done;
     case "relocate":
-      // No virtual machines are managed yet: the move is the reason in the log and the marker that follows.
+      // Nothing is moved in this version: only the event, and the marker that follows.
       return done;
     case "inspect-service":
     case "start-service":
