@@ -33,6 +33,9 @@ function holders(observed: { report: () => { holders: { host: number; vip: strin
 }
 
 describe("the product on the original's file", { timeout: TEST_LIMIT_MS }, () => {
+  /** Whom the drill killed. Who leads first is not said: rank is a delay, and the hosts boot one by one. */
+  let killed: number | null = null;
+
   beforeAll(async () => {
     product = await ProductLab.up("product", DEFAULT_TOPOLOGY);
     return () => product.down();
@@ -40,32 +43,35 @@ describe("the product on the original's file", { timeout: TEST_LIMIT_MS }, () =>
 
   it("survives the drill: one holder at a time, the next configuration on all nodes", async () => {
     const result = await runDrill(product.lab, () => {});
+    killed = result.old_master;
     expect(drillSucceeded(result), JSON.stringify(result)).toBe(true);
     expect(result).toMatchObject({
       token_ms: 1000,
       dual_ms: 0,
-      old_master: 4,
-      config_version_before: 1,
-      config_version_after: 2,
+      config_version_after: result.config_version_before + 1,
       all_nodes_on_new_config: true,
     });
     const { master, version } = await product.whole();
-    expect({ master, version }).toEqual({ master: result.new_master, version: 2 });
+    expect({ master, version }).toEqual({ master: result.new_master, version: result.config_version_after });
   });
 
-  it("moves the master where the operator says", async () => {
+  it("moves the master back when the operator says so", async () => {
     const before = await product.whole();
+    const [slave = 0] = before.slaves;
+    const target = killed ?? slave;
+    const asked = before.slaves.find((id) => id !== target) ?? 0;
     const observer = await product.observer();
     await product.serves(before.master, VIP);
     const observed = observer.observe();
-    const moved = await product.quorate(8, "master", "move", "4");
-    expect(moved).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Node 4 is master of term \d+;/) });
-    await product.serves(4, VIP);
+    const moved = await product.quorate(asked, "master", "move", String(target));
+    const said = expect.stringMatching(new RegExp(`^Node ${target} is master of term \\d+;`));
+    expect(moved).toMatchObject({ code: 0, stdout: said });
+    await product.serves(target, VIP);
     const after = await product.whole();
-    expect(after.master).toBe(4);
+    expect(after.master).toBe(target);
     expect(after.term).toBeGreaterThan(before.term);
     expect(observed.report().dualMs).toBe(0);
-    expect(holders(observed)).toEqual([`${before.master} ${VIP}`, `4 ${VIP}`].sort());
+    expect(holders(observed)).toEqual([`${before.master} ${VIP}`, `${target} ${VIP}`].sort());
     observed.close();
   });
 
@@ -96,11 +102,17 @@ describe("the product on the original's file", { timeout: TEST_LIMIT_MS }, () =>
 
   it("prints the original's layouts, also under the names of its tools", async () => {
     const { master } = await product.whole();
-    expect(master).toBe(4);
+    await product.serves(master, VIP);
+    const conf = await product.shell(2, "quorate config show");
+    const letter = (id: number) => (id === master ? "M" : "S");
+    const prio = (id: number) => new RegExp(`nodeid: ${id}\\n\\s*prio: (\\d+)\\n`).exec(conf)?.[1] ?? "";
+    // It took the highest priority, and whoever had it got its own.
+    expect(prio(master)).toBe("100");
+    expect([2, 4, 8].map(prio).sort()).toEqual(["100", "98", "99"]);
     const list = nodeList([
-      "          2    172.31.223.46    joined             S        99",
-      "          4    172.31.223.47    joined             M       100",
-      "          8    172.31.223.48    joined             S        98",
+      `          2    172.31.223.46    joined             ${letter(2)}${prio(2).padStart(10)}`,
+      `          4    172.31.223.47    joined             ${letter(4)}${prio(4).padStart(10)}`,
+      `          8    172.31.223.48    joined             ${letter(8)}${prio(8).padStart(10)}`,
     ]);
     for (const id of product.ids) expect((await product.quorate(id, "nodes")).stdout).toBe(list);
     await product.shell(
