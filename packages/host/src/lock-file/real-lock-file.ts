@@ -1,6 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, lstat, open, rename, unlink } from "node:fs/promises";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import { type LockContent, type LockFile, type LockFileState, parseLockText } from "./lock-file.ts";
@@ -24,31 +33,31 @@ class RealLockFile implements LockFile {
   }
 
   read(): Promise<LockFileState> {
-    return this.#inFolder(async (folder) => {
+    return this.#inFolder((folder) => {
       // Without blocking: a named pipe placed here must not hold us up.
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-      let file: FileHandle;
+      let file: number;
       try {
-        file = await open(below(folder, this.#name), flags);
+        file = openSync(below(folder, this.#name), flags);
       } catch (error) {
         if (codeOf(error) === "ENOENT") return { kind: "absent" };
         throw error;
       }
       try {
-        const status = await file.stat();
+        const status = fstatSync(file);
         if (status.uid !== 0 && status.uid !== process.geteuid?.()) return { kind: "untrusted" };
         if (!status.isFile() || status.size > READ_LIMIT_BYTES) return { kind: "foreign" };
-        return parseLockText(await file.readFile("utf8"));
+        return parseLockText(readFileSync(file, "utf8"));
       } finally {
-        await file.close();
+        closeSync(file);
       }
     });
   }
 
   write(content: LockContent): Promise<void> {
-    return this.#inFolder(async (folder) => {
+    return this.#inFolder((folder) => {
       const target = below(folder, this.#name);
-      const existing = await lstat(target).catch(() => undefined);
+      const existing = lstatSync(target, { throwIfNoEntry: false });
       if (existing?.isSymbolicLink()) throw symlinkRefused(this.path);
       if (existing !== undefined && !existing.isFile()) {
         throw new QuorateError(
@@ -61,22 +70,22 @@ class RealLockFile implements LockFile {
       // Atomic, but not made durable: it tells running programs who serves, and after a crash of the host nobody
       // does. Waiting for the disk here would hold the address back.
       try {
-        await writeNewFile(temporary, `${JSON.stringify({ term: content.term, node: content.node })}\n`);
-        await rename(temporary, target);
+        writeNewFile(temporary, `${JSON.stringify({ term: content.term, node: content.node })}\n`);
+        renameSync(temporary, target);
       } catch (error) {
-        await unlink(temporary).catch(() => undefined);
+        removeIfThere(temporary);
         throw error;
       }
     });
   }
 
   remove(): Promise<void> {
-    return this.#inFolder(async (folder) => {
+    return this.#inFolder((folder) => {
       const target = below(folder, this.#name);
-      const existing = await lstat(target).catch(() => undefined);
+      const existing = lstatSync(target, { throwIfNoEntry: false });
       if (existing?.isSymbolicLink()) throw symlinkRefused(this.path);
       try {
-        await unlink(target);
+        unlinkSync(target);
       } catch (error) {
         if (codeOf(error) === "ENOENT") return;
         throw error;
@@ -84,24 +93,33 @@ class RealLockFile implements LockFile {
     });
   }
 
-  async #inFolder<Result>(act: (folder: FileHandle) => Promise<Result>): Promise<Result> {
-    const folder = await openFolderSafely(path.dirname(this.path));
+  /** Blocks, see openFolderSafely; a promise because the drivers' interface is one. */
+  async #inFolder<Result>(act: (folder: number) => Result): Promise<Result> {
+    const folder = openFolderSafely(path.dirname(this.path));
     try {
-      return await act(folder);
+      return act(folder);
     } catch (error) {
       throw fileError(error, this.path);
     } finally {
-      await folder.close();
+      closeSync(folder);
     }
   }
 }
 
-async function writeNewFile(target: string, text: string): Promise<void> {
+function writeNewFile(target: string, text: string): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const file = await open(target, flags, 0o644);
+  const file = openSync(target, flags, 0o644);
   try {
-    await file.writeFile(text);
+    writeFileSync(file, text);
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+}
+
+function removeIfThere(target: string): void {
+  try {
+    unlinkSync(target);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
   }
 }
