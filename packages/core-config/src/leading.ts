@@ -172,7 +172,10 @@ export function lead(draft: Draft, quorum: QuorumMessage): void {
   const { stored } = draft.state;
   // A later master's document is here: this mastership is over, the evaluator has not said so yet.
   if (stored.ref.term > quorum.term) return;
-  if (stored.ref.term < quorum.term) return restamp(draft, quorum);
+  if (stored.ref.term < quorum.term) {
+    if (draft.nowUs >= draft.state.stampNotBeforeUs) restamp(draft, quorum);
+    return;
+  }
   const committed = committedRef(quorum);
   if (committed === null || compareConfigRefs(committed, stored.ref) !== 0) return;
   if (!sameRef(committed, stored.ref)) return;

@@ -54,6 +54,8 @@ export interface RegisterState {
   readonly hints: readonly Hint[];
   /** The mastership in force began while we watched; false for one that only lifted its term, or at our start. */
   readonly mastershipIsNew: boolean;
+  /** A fresh master's first stamp waits until then. */
+  readonly stampNotBeforeUs: number;
   readonly persisting: StoredDocument | null;
   /** An earlier attempt at `persisting` may have left it on the disk. */
   readonly persistingMayExist: boolean;
@@ -171,6 +173,7 @@ export function createRegister(self: NodeId, stored: StoredDocument, config: Clu
     quorum: null,
     hints: [],
     mastershipIsNew: false,
+    stampNotBeforeUs: 0,
     persisting: null,
     persistingMayExist: false,
     persistAgain: null,

@@ -22,6 +22,12 @@ import {
   type RegisterState,
 } from "./state.ts";
 
+/**
+ * A third of a token. A fresh master has an address to put up, which clients wait for; documents, with their
+ * writes to every disk of the cluster, come after it.
+ */
+const STAMP_WAIT_US_PER_TOKEN_MS = 333;
+
 function onQuorum(draft: Draft, message: QuorumMessage): void {
   const before = draft.state.quorum;
   // Both clocks are this host's: a message that was overtaken on the way is old data.
@@ -33,6 +39,9 @@ function onQuorum(draft: Draft, message: QuorumMessage): void {
   change(draft, {
     quorum: message,
     mastershipIsNew: leads && (hasWon || draft.state.mastershipIsNew),
+    ...(hasWon
+      ? { stampNotBeforeUs: draft.nowUs + draft.state.config.tokenMs * STAMP_WAIT_US_PER_TOKEN_MS }
+      : {}),
     ...(isOtherLeader ? { fetching: null, fetchFailures: 0, fetchNotBeforeUs: draft.nowUs } : {}),
   });
 }

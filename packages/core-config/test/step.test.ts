@@ -173,6 +173,9 @@ describe("a master", () => {
     expect(hand.committed({ ...leading, term: 2 })).toEqual([]);
     // Won again after another led: this time it sticks.
     hand.quorum({ role: "slave", leader: 2, term: 3 });
+    // The address goes first: a third of a token passes before a fresh master's first stamp.
+    expect(hand.quorum({ ...leading, term: 4 })).toEqual([]);
+    hand.nowUs += 333_000;
     hand.persist(hand.quorum({ ...leading, term: 4 }));
     expect(hand.committed({ ...leading, term: 4 })).toMatchObject([
       { kind: "persist", document: { reason: { code: "MASTERSHIP_STICKS" } } },
