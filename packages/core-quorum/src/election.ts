@@ -98,15 +98,9 @@ function namedSuccessor(state: QuorumState): NodeId | null {
   return released != null && released.term >= term ? released.successor : null;
 }
 
-/**
- * How long to wait after becoming eligible: one heartbeat for each node that is present, able and ranks higher.
- * A delay, never a condition: whatever the others do, this node's turn comes.
- */
-function standDelayUs(state: QuorumState, nowUs: number): number {
+/** Who is present and ranks before this node: able ones first, then members of the view, then by prio and id. */
+function nodesAhead(state: QuorumState, nowUs: number): NodeId[] {
   const { durable } = state;
-  const { heartbeatUs } = promiseTiming(state);
-  const named = namedSuccessor(state);
-  if (named === durable.node) return 0;
   const rankOf = (node: NodeId, bootId: string | undefined, able: boolean) => {
     const entry = votersEntry(durable.voters, node);
     return {
@@ -117,16 +111,38 @@ function standDelayUs(state: QuorumState, nowUs: number): number {
     };
   };
   const own = rankOf(durable.node, state.bootId, ownAbility(state, nowUs).ok);
-  let ahead = 0;
+  const ahead: NodeId[] = [];
   for (const entry of durable.voters.nodes) {
     const peer = entry.id === durable.node || entry.prio === 0 ? null : freshPeer(state, entry.id, nowUs);
     if (peer === null || peer.ballot.leaving) continue;
     const other = rankOf(entry.id, peer.ballot.name.bootId, peer.ballot.able.ok);
     if ((own.unable - other.unable || own.absent - other.absent || compareRank(other, own) * -1) > 0)
-      ahead += 1;
+      ahead.push(entry.id);
   }
-  const extra = (named === null ? 0 : SUCCESSOR_HEARTBEATS) + (own.unable === 1 ? LAST_RESORT_HEARTBEATS : 0);
-  return (ahead + extra) * heartbeatUs;
+  return ahead;
+}
+
+/**
+ * How long to wait after becoming eligible: one heartbeat for each node that is present, able and ranks higher.
+ * A delay, never a condition: whatever the others do, this node's turn comes.
+ */
+function standDelayUs(state: QuorumState, nowUs: number): number {
+  const named = namedSuccessor(state);
+  if (named === state.durable.node) return 0;
+  const lastResort = ownAbility(state, nowUs).ok ? 0 : LAST_RESORT_HEARTBEATS;
+  const extra = (named === null ? 0 : SUCCESSOR_HEARTBEATS) + lastResort;
+  return (nodesAhead(state, nowUs).length + extra) * promiseTiming(state).heartbeatUs;
+}
+
+/**
+ * Whether this node is about to stand and `rival` ranks behind it: then it does not help the rival, or both would
+ * stand and neither win. Only for its first turn: one that nobody hears must not keep others from winning.
+ */
+function isOwnTurn(state: QuorumState, rival: NodeId, nowUs: number): boolean {
+  const { eligibleSinceUs } = state;
+  if (eligibleSinceUs === null || nodesAhead(state, nowUs).includes(rival)) return false;
+  const turnUs = CANDIDACY_HEARTBEATS * promiseTiming(state).heartbeatUs;
+  return nowUs < eligibleSinceUs + standDelayUs(state, nowUs) + turnUs;
 }
 
 /** Gives up a candidacy that has had its time. Comes before any vote is counted: a thawed candidate is late. */
@@ -225,7 +241,8 @@ export function considerPreVote(state: QuorumState, ballot: Ballot, nowUs: numbe
     state.wonTerm === null &&
     ballot.preVote.term > durable.term &&
     isFreeFor(state, ballot.node, nowUs) &&
-    configIsAsNew(state, ballot);
+    configIsAsNew(state, ballot) &&
+    !isOwnTurn(state, ballot.node, nowUs);
   // The first to ask keeps the answer while it goes on asking: rivals do not take it from each other.
   const rival =
     state.preVoteFor !== null &&

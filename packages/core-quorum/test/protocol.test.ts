@@ -54,6 +54,25 @@ describe("election", () => {
     cluster.runUntil(() => cluster.masters()[0] === 8, 1500);
   });
 
+  test("rivals do not help each other into a split vote: the higher rank goes first, but only for one turn", () => {
+    const { cluster } = settled();
+    cluster.kill(4);
+    cluster.runUntil(() => cluster.core(2).eligibleSinceUs !== null, 1400);
+    const asking = cluster.member(8).ballots.at(-1);
+    if (asking === undefined) throw new Error("node 8 has sent nothing");
+    const answerAfter = (microseconds: number) => {
+      cluster.nowUs += 1;
+      const name = { ...asking.name, atUs: cluster.nowUs };
+      const preVote = { term: cluster.core(2).durable.term + 1 };
+      cluster.core(2).eligibleSinceUs = cluster.nowUs - microseconds;
+      cluster.give(2, { kind: "heard", ballot: { ...asking, name, preVote }, receivedAtUs: cluster.nowUs });
+      return cluster.core(2).preVoteFor?.node ?? null;
+    };
+    expect(answerAfter(0)).toBeNull();
+    expect(answerAfter(299_000)).toBeNull();
+    expect(answerAfter(301_000)).toBe(8);
+  });
+
   test("prio 0 votes but never leads", () => {
     const { cluster } = settled([
       { id: 1, prio: 10 },
