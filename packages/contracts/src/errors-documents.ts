@@ -26,6 +26,9 @@ const REMEDIES: Record<ErrorCode, string> = {
   STATE_MISSING:
     "A node that was never here: `quorate init`. A node that lost its disk: operations.md, “A lost disk”.",
   STATE_CORRUPT: "Look at the disk. Never copy another node's file: operations.md, “A lost vote”.",
+  STATE_TORN: "As `STATE_CORRUPT`: the disk lost what it had promised to keep.",
+  STATE_FOREIGN: "Install the version again that was there before; the state of a newer one cannot be read.",
+  RECORDING_INVALID: "Record again; replay with the version that the message names.",
   NOT_ROOT: "Run it as root.",
   TOOL_MISSING: "Install the Debian package that is named.",
   TOOL_FAILED: "Read what the tool said; it stands in the message.",

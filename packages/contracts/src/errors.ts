@@ -35,6 +35,12 @@ export const ERROR_TABLE = {
     meaning: "The state folder is empty; an empty folder is not a new node.",
   },
   STATE_CORRUPT: { exit: EXIT_CODES.error, meaning: "A state file does not match its digest." },
+  STATE_TORN: { exit: EXIT_CODES.error, meaning: "A state file ends in the middle." },
+  STATE_FOREIGN: { exit: EXIT_CODES.error, meaning: "Another version of Quorate wrote a state file." },
+  RECORDING_INVALID: {
+    exit: EXIT_CODES.configuration,
+    meaning: "A recording is damaged, or of a version that cannot be replayed here.",
+  },
   NOT_ROOT: { exit: EXIT_CODES.error, meaning: "The command needs root." },
   TOOL_MISSING: { exit: EXIT_CODES.error, meaning: "A system tool is not installed." },
   TOOL_FAILED: { exit: EXIT_CODES.error, meaning: "A system tool ended with an error." },

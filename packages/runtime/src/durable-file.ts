@@ -1,4 +1,13 @@
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { QuorateError } from "@quorate/contracts";
@@ -13,6 +22,21 @@ let temporaryCounter = 0;
 function temporaryPath(path: string): string {
   temporaryCounter += 1;
   return join(dirname(path), `.${basename(path)}.${process.pid}.${temporaryCounter}.tmp`);
+}
+
+/**
+ * Removes what writers of files of this folder left that were killed in the middle: on a small disk it would add up.
+ * What a living process writes stays. Never throws.
+ */
+export function sweepTemporaries(folder: string): void {
+  try {
+    for (const name of readdirSync(folder)) {
+      const pid = /^\..+\.(\d+)\.\d+\.tmp$/.exec(name)?.[1];
+      if (pid !== undefined && !existsSync(`/proc/${pid}`)) unlinkSync(join(folder, name));
+    }
+  } catch {
+    // Read-only, or somebody else tidies too.
+  }
 }
 
 function writeFailure(path: string, error: unknown): QuorateError {

@@ -8,7 +8,12 @@ export {
 } from "./bus.ts";
 export type { Answer, RequestBody, Verb } from "./bus-requests.ts";
 export { BOOTTIME_JUMP_LIMIT_US, BoottimeJumpDetector, bootId, monotonicUs } from "./clock.ts";
-export { type DurableFileOptions, writeFileDurably, writeFileDurablySync } from "./durable-file.ts";
+export {
+  type DurableFileOptions,
+  sweepTemporaries,
+  writeFileDurably,
+  writeFileDurablySync,
+} from "./durable-file.ts";
 export { type EventInput, EventPublisher, SharedSequence } from "./event-publisher.ts";
 export { holdFolder } from "./folder-lock.ts";
 export {
@@ -40,6 +45,7 @@ export {
   processStartTime,
   readPidFile,
 } from "./pid-file.ts";
+export { type DocumentPlaces, type RunningDocument, readRunningDocument } from "./running-document.ts";
 export {
   type BusCredentials,
   BusCredentialsSchema,
@@ -56,5 +62,13 @@ export {
   readRunningConf,
   type ServiceContext,
 } from "./service-context.ts";
-export { readStateFile, writeStateFile, writeStateFileSync } from "./state-file.ts";
+export {
+  type RefusedFile,
+  readStateFile,
+  refusedStateFiles,
+  setAside,
+  takeStateFile,
+  writeStateFile,
+  writeStateFileSync,
+} from "./state-file.ts";
 export { QUORATE_VERSION } from "./version.ts";

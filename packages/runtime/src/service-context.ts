@@ -5,6 +5,7 @@ import { HEALTH_PORTS, type NodeId, NodeIdSchema, QuorateError, type ServiceName
 import { z } from "zod";
 import { bootId } from "./clock.ts";
 import { createLogger, LOG_LEVELS, type Logger } from "./logger.ts";
+import { readRunningDocument } from "./running-document.ts";
 
 /** `<run-dir>/bus.json` and `<run-dir>/reader.json`: how to reach the node's own nats-server. Mode 0600. */
 export const BusCredentialsSchema = z.object({ url: z.string(), user: z.string(), password: z.string() });
@@ -83,21 +84,17 @@ export function readNodeFile(runDir: string): NodeFile {
 
 /**
  * The document this node runs on, as bytes: `decodeText` of corosync-conf makes the text of them that has the
- * right digest. Throws QuorateError STATE_MISSING: an empty folder is not a new node.
+ * right digest. What `readRunningDocument` had to refuse is logged. Throws QuorateError STATE_MISSING (an empty folder
+ * is not a new node) or STATE_CORRUPT.
  */
-export function readRunningConf(context: Pick<ServiceContext, "runningConfFile" | "stateDir">): Uint8Array {
-  try {
-    return readFileSync(context.runningConfFile);
-  } catch (error) {
-    throw new QuorateError(
-      "STATE_MISSING",
-      `${context.runningConfFile} cannot be read: ${(error as Error).message}.`,
-      `If this node is new: quorate init --config FILE --node-id N --state-dir ${context.stateDir}. ` +
-        "If it had state before, do not restore an old copy and do not init: put config/running.conf of another " +
-        "node there; the node then starts without a vote and the master re-admits it.",
-      { cause: error },
-    );
-  }
+export function readRunningConf(
+  context: Pick<ServiceContext, "stateDir" | "configFile" | "logger">,
+  encodeText: (text: string) => Uint8Array,
+): Uint8Array {
+  const { stateDir, configFile, logger } = context;
+  const { bytes, witness, refused } = readRunningDocument({ stateDir, configFile, encodeText });
+  if (refused !== null) logger.warn({ code: refused.code, hint: refused.hint, witness }, refused.message);
+  return bytes;
 }
 
 /**

@@ -26,7 +26,7 @@ const COMPARE_MS = 2000;
 export async function startDistributor(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
   const { logger, nodeId } = context;
   const tools = createDocumentTools();
-  const { store, document } = await DocumentStore.open(context.stateDir, tools, logger);
+  const { store, document } = await DocumentStore.open(context, tools, logger);
   const verdict = tools.read(document.text, context.runningConfFile);
   if (!verdict.ok) {
     throw new QuorateError(

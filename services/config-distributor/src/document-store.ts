@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import {
+  assertNever,
   compareConfigRefs,
   type ConfigRef,
   ConfigRefSchema,
@@ -10,7 +11,17 @@ import {
 } from "@quorate/contracts";
 import { type DocumentTools, type StoredDocument, sameContent, sameRef } from "@quorate/core-config";
 import { decodeText, documentDigest, encodeText } from "@quorate/corosync-conf";
-import { type Logger, readStateFile, writeFileDurably, writeStateFile } from "@quorate/runtime";
+import {
+  type DocumentPlaces,
+  type Logger,
+  type RunningDocument,
+  readRunningDocument,
+  readStateFile,
+  setAside,
+  sweepTemporaries,
+  writeFileDurably,
+  writeStateFile,
+} from "@quorate/runtime";
 import { z } from "zod";
 
 /** How many documents are kept. */
@@ -71,37 +82,37 @@ export class DocumentStore {
   }
 
   /**
-   * Reads what is there and repairs what a crash left half done.
-   * Throws QuorateError STATE_MISSING (never initialised) or STATE_CORRUPT (nothing can be trusted).
+   * Reads what is there and repairs what a crash left half done, or a disk has damaged.
+   * Throws QuorateError STATE_MISSING (never initialised), STATE_CORRUPT (nothing can be trusted), or CONFIG_SYNTAX and
+   * CONFIG_INVALID (a document that nobody vouches for cannot be used either).
    */
   static async open(
-    stateDir: string,
+    where: Omit<DocumentPlaces, "encodeText">,
     tools: Pick<DocumentTools, "read">,
     logger: Logger,
   ): Promise<{ store: DocumentStore; document: StoredDocument }> {
-    const folder = join(stateDir, "config");
+    const folder = join(where.stateDir, "config");
     const place: Place = {
       runningConf: join(folder, "running.conf"),
       runningJson: join(folder, "running.json"),
       history: join(folder, "history"),
     };
-    const running = readRunning(place, stateDir, tools);
+    for (const one of [folder, place.history]) sweepTemporaries(one);
+    const running = readRunningDocument({ ...where, encodeText });
+    if (running.refused !== null) keepRefused(place, running, logger);
     mkdirSync(place.history, { recursive: true, mode: 0o700 });
     const { entries, newest } = readHistory(place.history, logger);
     const store = new DocumentStore(place, entries, logger);
-    if (running.ok && (newest === null || compareConfigRefs(newest.ref, running.document.ref) < 0)) {
-      await store.#write(running.document);
-      return { store, document: running.document };
+    const document = newerOf(newest, asDocument(running, place, tools));
+    if (running.witness === "running.json" && newest !== null && running.ref !== null) {
+      if (sameRef(newest.ref, running.ref)) return { store, document: newest };
     }
-    if (newest === null) {
-      throw running.ok
-        ? new Error("unreachable: a good running document is newer than nothing")
-        : running.error;
-    }
-    if (running.ok && sameRef(newest.ref, running.document.ref)) return { store, document: newest };
-    logger.warn({ ref: newest.ref }, "running.conf was behind the history and is written anew");
-    await store.#write(newest);
-    return { store, document: newest };
+    logger.info(
+      { ref: document.ref, witness: running.witness },
+      "running.conf and its history are written anew",
+    );
+    await store.#write(document);
+    return { store, document };
   }
 
   /** Newest first. */
@@ -180,43 +191,77 @@ function isSurelyAbsent(path: string): boolean {
   }
 }
 
-type Running = { ok: true; document: StoredDocument } | { ok: false; error: QuorateError };
+/** What was refused is about to be written over: a copy stays for whoever wants to know why. */
+function keepRefused(place: Place, running: RunningDocument, logger: Logger): void {
+  const { refused, witness } = running;
+  if (refused === null) return;
+  logger.error({ code: refused.code, hint: refused.hint, witness }, refused.message);
+  if (witness === "running.json") return;
+  try {
+    if (readStateFile(place.runningJson, RunningSchema) !== null) setAside(place.runningConf, refused);
+  } catch (error) {
+    if (!(error instanceof QuorateError)) throw error;
+    setAside(place.runningJson, error);
+  }
+}
 
-function readRunning(place: Place, stateDir: string, tools: Pick<DocumentTools, "read">): Running {
-  const restore =
-    "If this node is new, make its state with `quorate init`. If it had state before, restore the folder from " +
-    "the disk it was on; an empty folder is not a new node.";
-  if (!existsSync(place.runningConf) && !existsSync(place.history)) {
-    const message = `${stateDir} holds no configuration.`;
-    return { ok: false, error: new QuorateError("STATE_MISSING", message, restore) };
-  }
-  const corrupt = (what: string): Running => ({
-    ok: false,
-    error: new QuorateError("STATE_CORRUPT", `${place.runningConf} cannot be trusted: ${what}.`, restore),
-  });
-  let text: string;
-  try {
-    text = decodeText(readFileSync(place.runningConf));
-  } catch (error) {
-    return corrupt((error as Error).message);
-  }
-  try {
-    const running = readStateFile(place.runningJson, RunningSchema);
-    if (running === null) {
-      // `quorate init` leaves the document alone. Were it our own running.json that was lost, the evaluator's
-      // promise is newer than term 0 and has the register repaired before it counts for anything.
-      const verdict = tools.read(text, place.runningConf);
-      if (!verdict.ok) return corrupt(verdict.reason.message);
-      const ref = { term: 0, version: verdict.config.configVersion, digest: documentDigest(text) };
-      const reason = { code: "INIT", message: "Written by `quorate init`." };
-      return { ok: true, document: { ref, text, from: null, reason, stickinessDue: false } };
+/** The document with all that is known of it, by the word of its witness. */
+function asDocument(
+  running: RunningDocument,
+  place: Place,
+  tools: Pick<DocumentTools, "read">,
+): StoredDocument {
+  const text = decodeText(running.bytes);
+  const known = { text, from: null, stickinessDue: false };
+  switch (running.witness) {
+    case "running.json": {
+      const json = readStateFile(place.runningJson, RunningSchema);
+      if (json !== null && json.digest === documentDigest(text)) {
+        const { term, version, digest, from, reason, stickinessDue } = json;
+        return { ref: { term, version, digest }, text, from, reason, stickinessDue };
+      }
+      break;
     }
-    const { term, version, digest, from, reason, stickinessDue } = running;
-    if (documentDigest(text) !== digest) return corrupt("its digest is not the one in running.json");
-    return { ok: true, document: { ref: { term, version, digest }, text, from, reason, stickinessDue } };
+    case "history":
+    case "evaluator":
+    case "operator's file":
+    case "placed by hand":
+      break;
+    default:
+      return assertNever(running.witness);
+  }
+  const reason = {
+    code: "RECOVERED",
+    message: `Taken over from what was left on the disk (${running.witness}).`,
+  };
+  if (running.ref !== null) return { ...known, ref: running.ref, reason };
+  // `quorate init` of an earlier version, and whoever replaces a lost disk, leaves the document alone. Term 0 is
+  // older than anything that the evaluator has promised: the register is repaired before it counts for anything.
+  const verdict = tools.read(text, place.runningConf);
+  if (!verdict.ok) {
+    throw new QuorateError(
+      verdict.reason.code === "CONFIG_SYNTAX" ? "CONFIG_SYNTAX" : "CONFIG_INVALID",
+      `The configuration cannot be used: ${verdict.reason.message}`,
+      "Put config/running.conf of another node into the state folder, and nothing else.",
+    );
+  }
+  const ref = { term: 0, version: verdict.config.configVersion, digest: documentDigest(text) };
+  const init = { code: "INIT", message: "Written by `quorate init`." };
+  return { ...known, ref, reason: running.witness === "placed by hand" ? init : reason };
+}
+
+function newerOf(entry: StoredDocument | null, running: StoredDocument): StoredDocument {
+  return entry !== null && compareConfigRefs(entry.ref, running.ref) >= 0 ? entry : running;
+}
+
+function takeEntry(path: string, logger: Logger): z.output<typeof EntrySchema> | null {
+  try {
+    return readStateFile(path, EntrySchema);
   } catch (error) {
-    if (error instanceof QuorateError) return corrupt(error.message);
-    throw error;
+    if (!(error instanceof QuorateError)) throw error;
+    const { code, hint, message } = setAside(path, error);
+    logger.warn({ code, hint }, `A document of the history is left out: ${message}`);
+    return null;
   }
 }
 
@@ -229,17 +274,13 @@ function readHistory(
   let newest: StoredDocument | null = null;
   for (const name of readdirSync(folder).sort()) {
     if (!/^\d{12,}-\d{12,}\.json$/.test(name)) continue;
-    try {
-      const entry = readStateFile(join(folder, name), EntrySchema);
-      if (entry === null) continue;
-      const { ref, storedAt, from, reason, stickinessDue, text } = entry;
-      if (documentDigest(text) !== ref.digest || entryName(ref) !== name) continue;
-      entries.push({ ref, storedAt, from, reason });
-      if (newest === null || compareConfigRefs(ref, newest.ref) > 0) {
-        newest = { ref, text, from, reason, stickinessDue };
-      }
-    } catch (error) {
-      logger.warn({ file: name, error: String(error) }, "a document of the history cannot be read");
+    const entry = takeEntry(join(folder, name), logger);
+    if (entry === null) continue;
+    const { ref, storedAt, from, reason, stickinessDue, text } = entry;
+    if (documentDigest(text) !== ref.digest || entryName(ref) !== name) continue;
+    entries.push({ ref, storedAt, from, reason });
+    if (newest === null || compareConfigRefs(ref, newest.ref) > 0) {
+      newest = { ref, text, from, reason, stickinessDue };
     }
   }
   entries.sort((left, right) => compareConfigRefs(left.ref, right.ref));

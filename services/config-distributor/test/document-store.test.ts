@@ -30,7 +30,7 @@ function initialise(text: string | Uint8Array = ORIGINAL): void {
 }
 
 function open() {
-  return DocumentStore.open(stateDir, tools, logger);
+  return DocumentStore.open({ stateDir, configFile: join(stateDir, "cluster.conf") }, tools, logger);
 }
 
 function document(term: number, version: number, note = ""): StoredDocument {

@@ -1,5 +1,5 @@
 import { QuorateError } from "@quorate/contracts";
-import { decodeText, hostConfig } from "@quorate/corosync-conf";
+import { decodeText, encodeText, hostConfig } from "@quorate/corosync-conf";
 import type { FailoverEvent } from "@quorate/core-failover";
 import {
   BoottimeJumpDetector,
@@ -37,7 +37,7 @@ export async function startFailoverActuator(
   drivers: Drivers,
 ): Promise<Actuator> {
   const { nodeId, logger } = context;
-  const text = decodeText(readRunningConf(context));
+  const text = decodeText(readRunningConf(context, encodeText));
   const config = hostConfig(text, context.runningConfFile);
   const metrics = new Metrics("failover-actuator", nodeId);
   const bus = new Bus({

@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { QuorateError, ReportMessageSchema } from "@quorate/contracts";
+import { ReportMessageSchema } from "@quorate/contracts";
 import type { GrantName } from "@quorate/core-failover";
-import { type Logger, readStateFile, writeStateFile } from "@quorate/runtime";
+import { type Logger, takeStateFile, writeStateFile } from "@quorate/runtime";
 
-const ClosedSchema = ReportMessageSchema.shape.shutConfirmed;
+const ClosedSchema = ReportMessageSchema.shape.shutConfirmed.unwrap();
 
 /** The newest close, kept over a restart of this process. In the run directory: a boot ends every mastership. */
 export class ClosedFile {
@@ -14,17 +14,14 @@ export class ClosedFile {
   }
 
   /**
-   * A file that cannot be trusted is reported and counts as none: grants stamped before our start are void
-   * anyway, and the evaluator does not grant under a name that it closed.
+   * A file that cannot be trusted is reported and counts as none, which opens nothing: every grant built before our
+   * start is void by its stamp, one built later comes from an evaluator that has persisted whatever it closed (or that
+   * lost its own state and grants nothing), and a close that we had not carried out yet is said to us again.
    */
   read(logger: Logger): GrantName | null {
-    try {
-      return readStateFile(this.path, ClosedSchema);
-    } catch (error) {
-      if (!(error instanceof QuorateError)) throw error;
-      logger.error({ code: error.code, hint: error.hint }, error.message);
-      return null;
-    }
+    const { state, refused } = takeStateFile(this.path, ClosedSchema);
+    if (refused !== null) logger.error({ code: refused.code, hint: refused.hint }, refused.message);
+    return state;
   }
 
   /** Durable when it resolves. Throws QuorateError DISK_FULL. */

@@ -1,5 +1,5 @@
 import { assertNever, type ClusterConfig, QuorateError } from "@quorate/contracts";
-import { decodeText, hostConfig, readHostConfig, refusalError } from "@quorate/corosync-conf";
+import { decodeText, encodeText, hostConfig, readHostConfig, refusalError } from "@quorate/corosync-conf";
 import type { MembershipEffect } from "@quorate/core-membership";
 import {
   breakRoute,
@@ -23,7 +23,7 @@ const LOOK_AROUND_MS = 1000;
 /** The service: bus and events around the loop. Heartbeats never wait for the bus. */
 export async function startMembershipService(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
   const { nodeId, logger } = context;
-  const firstText = decodeText(readRunningConf(context));
+  const firstText = decodeText(readRunningConf(context, encodeText));
   const config = hostConfig(firstText, context.runningConfFile);
   if (!config.nodes.some((node) => node.id === nodeId)) {
     throw new QuorateError(

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import { INCARNATION_MAX, nextIncarnation } from "@quorate/core-membership";
-import { type Logger, readStateFile, writeStateFileSync } from "@quorate/runtime";
+import { type Logger, takeStateFile, writeStateFileSync } from "@quorate/runtime";
 import { z } from "zod";
 
 const IncarnationFileSchema = z.object({ incarnation: z.int().min(1).max(INCARNATION_MAX) });
@@ -58,12 +58,11 @@ export class IncarnationFile {
   }
 
   #read(): number | null {
-    try {
-      return readStateFile(this.#path, IncarnationFileSchema)?.incarnation ?? null;
-    } catch (error) {
-      if (!(error instanceof QuorateError)) throw error;
-      this.#logger.warn({ code: error.code }, `${error.message} The clock decides the incarnation.`);
-      return null;
+    const { state, refused } = takeStateFile(this.#path, IncarnationFileSchema);
+    if (refused !== null) {
+      const { code, hint, message } = refused;
+      this.#logger.warn({ code, hint }, `${message} The clock decides the incarnation.`);
     }
+    return state?.incarnation ?? null;
   }
 }
