@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type ClusterConfig, QuorateError } from "@quorate/contracts";
-import { decodeText, hostConfig, readSentDocument } from "@quorate/corosync-conf";
+import { decodeText, encodeText, hostConfig, readSentDocument } from "@quorate/corosync-conf";
 import { startQuorum, timingOf } from "@quorate/core-quorum";
 import {
   BoottimeJumpDetector,
@@ -37,7 +37,7 @@ function onceIn(everyUs: number, ask: () => number): () => number {
 export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
   const { nodeId, logger, stateDir, bootId } = context;
   await holdFolder(stateDir);
-  const text = decodeText(readRunningConf(context));
+  const text = decodeText(readRunningConf(context, encodeText));
   const running = { config: hostConfig(text, context.runningConfFile), text };
   const { durable, lost } = loadDurableState(stateDir, running, nodeId);
   if (lost !== null) logger.error({ code: lost.code }, lost.message);
