@@ -11,6 +11,7 @@ import { toolchainEnvironment, toolchainNode } from "./steps/toolchain.mjs";
 const commands = {
   lab: { file: "packages/lab/src/start.ts", needsRoot: true },
   test: { file: "deploy/checks/main.ts", needsRoot: false },
+  chaos: { file: "packages/lab/src/chaos.ts", needsRoot: true },
   "bench:failover": { file: "packages/lab/src/bench-failover.ts", needsRoot: true },
 };
 

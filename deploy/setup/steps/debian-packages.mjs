@@ -11,6 +11,7 @@ export const debianPackages = [
   },
   { name: "iputils-ping", why: "probes the cluster address in the lab" },
   { name: "libatomic1", why: "Node 24 and later link against it" },
+  { name: "libfaketime", why: "steps the wall clock of a lab host's processes (npm run chaos)" },
   { name: "nats-server", why: "the local message bus of every node (Quorate starts its own)" },
   { name: "nftables", why: "the gates: kernel filters that close by themselves" },
   { name: "perl", why: "raw sockets: announces the cluster address, probes it in the lab" },

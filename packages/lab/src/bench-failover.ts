@@ -5,13 +5,14 @@
 import { join, resolve } from "node:path";
 import { EXIT_CODES, QuorateError } from "@quorate/contracts";
 import { Command } from "commander";
-import { BenchLab } from "./bench/bench-lab.ts";
+import { BenchLab, takeDownOnSignal } from "./bench/bench-lab.ts";
 import { buildDigest, Results } from "./bench/results.ts";
 import { SERIES, type Series } from "./bench/series.ts";
 import { allKept, tableText } from "./bench/table.ts";
 import { reportFailure } from "./failure.ts";
-import { Lab, requireRoot } from "./lab.ts";
+import { requireRoot } from "./lab.ts";
 import { wholeNumber } from "./options.ts";
+import { quoratePlan } from "./plan.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const LAB_NAME = "bench";
@@ -28,11 +29,7 @@ async function main(): Promise<number> {
   const results = Results.open(join(ROOT, ".lab", "bench-failover.json"), buildDigest(ROOT));
   if (options.table !== true) {
     requireRoot();
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.once(signal, () => {
-        void Lab.down(LAB_NAME).finally(() => process.exit(130));
-      });
-    }
+    takeDownOnSignal(LAB_NAME);
     for (const series of chosen) {
       if (options.fresh === true) results.forget(series.name);
       await measure(series, options.n ?? series.n, results);
@@ -56,7 +53,7 @@ function choose(only: readonly string[] | undefined): Series[] {
 
 async function measure(series: Series, wanted: number, results: Results): Promise<void> {
   if (results.of(series.name).length >= wanted) return;
-  await BenchLab.with(ROOT, LAB_NAME, series.topology, async (bench) => {
+  await BenchLab.with(LAB_NAME, quoratePlan(ROOT, LAB_NAME, series.topology), async (bench) => {
     while (results.of(series.name).length < wanted) {
       const round = results.of(series.name).length;
       const sample = await series.take(bench, round);

@@ -8,6 +8,7 @@ import { commandNow, inNamespaces } from "./command.ts";
 import {
   childrenOf,
   type HostProcess,
+  isAlive,
   isStopped,
   nameProcess,
   type ProcessName,
@@ -158,12 +159,21 @@ export function namedProcess(host: HostRecord, name: string): HostProcess | null
   return startTime === undefined || Math.abs(inside - Number(startTime)) <= 1 ? found : null;
 }
 
-/** SIGSTOP to everything in the host except PID 1, until nothing new appears: the kernel alone goes on. */
-export async function freezeHost(initPid: number): Promise<number[]> {
+/**
+ * SIGSTOP to everything in the host except PID 1 and what `spared` names, until nothing new appears: the kernel
+ * goes on, and so does what is spared.
+ */
+export async function freezeHost(
+  initPid: number,
+  spared: (process: HostProcess) => boolean = () => false,
+): Promise<number[]> {
   const stopped = new Set<number>();
   const settled = await waitUntil(
     () => {
-      const running = othersOf(initPid).filter((pid) => !isStopped(pid));
+      const running = othersOf(initPid)
+        .filter((process) => !spared(process))
+        .map(({ pid }) => pid)
+        .filter((pid) => !isStopped(pid));
       for (const pid of running) {
         stopped.add(pid);
         signal(pid, "SIGSTOP");
@@ -178,13 +188,24 @@ export async function freezeHost(initPid: number): Promise<number[]> {
 }
 
 export function thawHost(initPid: number): void {
-  for (const pid of othersOf(initPid)) signal(pid, "SIGCONT");
+  for (const { pid } of othersOf(initPid)) signal(pid, "SIGCONT");
 }
 
-function othersOf(initPid: number): number[] {
-  return processesOfHost(initPid)
-    .map((process) => process.pid)
-    .filter((pid) => pid !== initPid);
+/** SIGKILL to everything in the host except PID 1 and what `spared` names, until none of them is left. */
+export async function killProcesses(
+  initPid: number,
+  spared: (process: HostProcess) => boolean,
+): Promise<void> {
+  const targets = othersOf(initPid).filter((process) => !spared(process));
+  const named = targets.map(({ pid }) => nameProcess(pid)).filter((process) => process !== null);
+  for (const process of named) signalProcess(process, "SIGKILL");
+  if (!(await waitUntil(() => !named.some(isAlive), 5000, 2))) {
+    throw new QuorateError("TOOL_FAILED", "the host's processes would not die", "Look at /proc.");
+  }
+}
+
+function othersOf(initPid: number): HostProcess[] {
+  return processesOfHost(initPid).filter((process) => process.pid !== initPid);
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -15,10 +15,18 @@ import {
   freezeHost,
   hostDir,
   hostPath,
+  killProcesses,
   namedProcess,
   thawHost,
 } from "./host.ts";
-import { isAlive, nameProcess, processesWithEnvironment, signalProcess, waitUntil } from "./processes.ts";
+import {
+  type HostProcess,
+  isAlive,
+  nameProcess,
+  processesWithEnvironment,
+  signalProcess,
+  waitUntil,
+} from "./processes.ts";
 import {
   type HostRecord,
   type LabPlace,
@@ -43,6 +51,7 @@ import {
   moveToBridge,
   plugHost,
   removeLinks,
+  setBridge,
   setCarrier,
 } from "./switch.ts";
 
@@ -199,6 +208,11 @@ export class Lab {
     return found.pid;
   }
 
+  /** kill -9 of everything in the host but its PID 1, which starts the node's command again, and what is spared. */
+  async killAll(id: number, spared: (process: HostProcess) => boolean): Promise<void> {
+    await this.change(() => killProcesses(this.poweredInit(id), spared));
+  }
+
   /** Switches a host on again: new boot id, other clock, same disk. */
   async start(id: number): Promise<void> {
     await this.change(async (record) => {
@@ -208,13 +222,13 @@ export class Lab {
     });
   }
 
-  /** SIGSTOP to every process of the host except its PID 1. */
-  async freeze(id: number): Promise<void> {
+  /** SIGSTOP to every process of the host except its PID 1 and what is spared. */
+  async freeze(id: number, spared?: (process: HostProcess) => boolean): Promise<void> {
     await this.change(async (record) => {
       const host = hostOf(record, id);
       host.frozen = true;
       writeRecord(this.place, record);
-      await freezeHost(this.poweredInit(id));
+      await freezeHost(this.poweredInit(id), spared);
     });
   }
 
@@ -284,6 +298,11 @@ export class Lab {
       }
       await removeLinks(switchPid, [...sides].sort());
     });
+  }
+
+  /** The switch itself: while it is down nobody hears anybody, every carrier stays. */
+  async setSwitch(up: boolean, ring = 0): Promise<void> {
+    await this.change((record) => setBridge(alivePid(record.switch, "switch"), bridgeOf(ring), up));
   }
 
   private async addRule(rule: Rule): Promise<void> {

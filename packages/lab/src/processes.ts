@@ -80,6 +80,11 @@ export function processesOfHost(initPid: number): HostProcess[] {
   return found;
 }
 
+/** The lab's managed service (assets/service.mjs): a process of the host, and none of the product's. */
+export function isManagedService(process: { command: string }): boolean {
+  return process.command.includes("assets/service.mjs");
+}
+
 /** The namespace's name as the kernel writes it, e.g. `net:[4026532000]`. */
 export function readNamespace(pid: number, kind: "net" | "mnt" | "uts" | "pid" | "time"): string | null {
   try {

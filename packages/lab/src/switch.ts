@@ -81,6 +81,8 @@ export async function buildSwitch(record: LabRecord, switchPid: number, clientPi
     "link set lo up",
     `link set ${CLIENT_DEVICE} up`,
     ...record.clientAddresses.map((address) => addressLine(address, CLIENT_DEVICE)),
+    // Its ticks are the capture's clock: they go out also while the switch carries nothing.
+    `neighbour replace ${record.observerAddress} lladdr ${bridgeMac(bridgeOf(0))} dev ${CLIENT_DEVICE} nud permanent`,
   ]);
 }
 
@@ -124,6 +126,10 @@ export async function plugHost(switchPid: number, host: HostRecord, hostPid: num
 
 export async function setCarrier(switchPid: number, port: PortRecord, up: boolean): Promise<void> {
   await ipBatch(switchPid, [`link set ${port.name} ${up ? "up" : "down"}`]);
+}
+
+export async function setBridge(switchPid: number, bridge: string, up: boolean): Promise<void> {
+  await ipBatch(switchPid, [`link set ${bridge} ${up ? "up" : "down"}`]);
 }
 
 /** Moves ports to a bridge, made if it is new. Their carrier stays as it is. */

@@ -20,6 +20,8 @@ export type Silence = {
   /** When the longest one began and ended, wall clock ms. */
   fromMs: number;
   toMs: number;
+  /** All stretches of 100 ms and more together: the time without an answer, a lost probe left out. */
+  totalMs: number;
   /** It had not ended when the window did. */
   open: boolean;
   answers: number;
@@ -118,8 +120,16 @@ function overlapsOf(runs: readonly Run[]): Overlap[] {
   return found;
 }
 
+/** Twenty probes: a shorter silence is the loss of some, or the probes' own lateness. */
+const OUTAGE_MS = 100;
+
+function outageMs(durationMs: number): number {
+  return durationMs >= OUTAGE_MS ? durationMs : 0;
+}
+
 class SilenceMeter {
   #lastMs: number;
+  #totalMs = 0;
   #answers = 0;
   #longest = { longestMs: 0, fromMs: 0, toMs: 0 };
 
@@ -133,14 +143,16 @@ class SilenceMeter {
     if (atMs < this.#lastMs) return;
     this.#answers += 1;
     const longestMs = atMs - this.#lastMs;
+    this.#totalMs += outageMs(longestMs);
     if (longestMs > this.#longest.longestMs) this.#longest = { longestMs, fromMs: this.#lastMs, toMs: atMs };
     this.#lastMs = atMs;
   }
 
   report(toMs: number): Silence {
     const tailMs = toMs - this.#lastMs;
+    const all = { totalMs: this.#totalMs + outageMs(tailMs), answers: this.#answers };
     return tailMs > this.#longest.longestMs
-      ? { longestMs: tailMs, fromMs: this.#lastMs, toMs, open: true, answers: this.#answers }
-      : { ...this.#longest, open: false, answers: this.#answers };
+      ? { longestMs: tailMs, fromMs: this.#lastMs, toMs, open: true, ...all }
+      : { ...this.#longest, open: false, ...all };
   }
 }

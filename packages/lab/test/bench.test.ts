@@ -48,6 +48,16 @@ describe("results", () => {
     expect(Results.open(path, "build-1").of("move")).toEqual([sample]);
     expect(Results.open(path, "build-2").of("death-1000")).toEqual([]);
   });
+
+  it("of two runs side by side are both kept", () => {
+    const path = join(folder, "results.json");
+    const [one, other] = [Results.open(path, "build-1"), Results.open(path, "build-1")];
+    one.add("move", sample);
+    other.add("move", sample);
+    one.add("death-1000", sample);
+    expect(Results.open(path, "build-1").of("move")).toHaveLength(2);
+    expect(Results.open(path, "build-1").of("death-1000")).toHaveLength(1);
+  });
 });
 
 describe("the table", () => {

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { type EventEnvelope, EventEnvelopeSchema, NodeIdSchema, SERVICES } from "@quorate/contracts";
 import { z } from "zod";
 import { type CommandResult, killGroup } from "../src/command.ts";
+import { type Converged, convergedOf } from "../src/converged.ts";
 import { hostLogTails } from "../src/failure.ts";
 import { Lab, type LabTopology, Observer, quoratePlan } from "../src/index.ts";
 import { waitUntil } from "../src/processes.ts";
@@ -45,7 +46,7 @@ export const StatusSchema = z.object({
 });
 export type ProductStatus = z.infer<typeof StatusSchema>;
 
-export type Whole = { master: number; slaves: number[]; term: number; version: number; view: string };
+export type Whole = Converged;
 
 /** The real product in a lab of its own: three hosts that run `quorate node run` from its bundles. */
 export class ProductLab {
@@ -154,24 +155,8 @@ export class ProductLab {
 }
 
 function wholeOf(statuses: readonly (ProductStatus | null)[], ids: readonly number[]): Whole | null {
-  const said = statuses.filter((status) => status !== null);
-  const master = said.find((status) => status.role === "master");
-  if (said.length < ids.length || master === undefined || master.term === null) return null;
-  const same = (read: (status: ProductStatus) => unknown) =>
-    new Set(said.map((status) => JSON.stringify(read(status)))).size === 1;
-  const agree = same(({ leader, term, view, configuration }) => [leader, term, view, configuration]);
-  const { view, configuration, service, clusterIp } = master;
-  if (!agree || view?.members.length !== ids.length || configuration.version === null) return null;
-  if (master.leader !== master.node.id || !configuration.committed) return null;
-  if (service.state !== "ready" || clusterIp.state !== "present" || clusterIp.gate !== "open") return null;
-  if (said.some((status) => status.degraded.length > 0)) return null;
-  return {
-    master: master.node.id,
-    slaves: ids.filter((id) => id !== master.node.id),
-    term: master.term,
-    version: configuration.version,
-    view: `${view.term}.${view.number}`,
-  };
+  if (statuses.some((status) => status !== null && status.degraded.length > 0)) return null;
+  return convergedOf(statuses, ids);
 }
 
 const HeardSchema = z.object({ subject: z.string(), event: EventEnvelopeSchema });

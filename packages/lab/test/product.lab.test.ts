@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { drillSucceeded, runDrill } from "../src/drill.ts";
 import { DEFAULT_TOPOLOGY, type Observer, VIP, VIP_V6 } from "../src/index.ts";
-import { processesOfHost, waitUntil } from "../src/processes.ts";
+import { isManagedService, processesOfHost, waitUntil } from "../src/processes.ts";
 import { type EventLog, LIMIT_MS, ProductLab, type Whole } from "./product-lab.ts";
 
 const TEST_LIMIT_MS = 240_000;
@@ -278,8 +278,7 @@ describe("the product puts right what others change", { timeout: TEST_LIMIT_MS }
 
   it("a managed service that was killed", async () => {
     const initPid = product.lab.host(start.master).init?.pid ?? 0;
-    const service = () =>
-      processesOfHost(initPid).find(({ command }) => command.includes("assets/service.mjs"))?.pid ?? 0;
+    const service = () => processesOfHost(initPid).find(isManagedService)?.pid ?? 0;
     const before = service();
     expect(before).toBeGreaterThan(0);
     const mark = events.mark();

@@ -16,9 +16,17 @@ describe("silence", () => {
       longestMs: 1190,
       fromMs: 110,
       toMs: 1300,
+      totalMs: 1290,
       open: false,
       answers: 5,
     });
+  });
+
+  it("in all counts stretches of 100 ms and more, the one at the end too", () => {
+    const meter = tally();
+    for (const atMs of [50, 149, 249, 348, 600]) meter.reached("icmp", atMs);
+    expect(meter.report(650).silence.icmp.totalMs).toBe(100 + 252);
+    expect(meter.report(700).silence.icmp.totalMs).toBe(100 + 252 + 100);
   });
 
   it("that still lasts at the end is open", () => {

@@ -1,17 +1,18 @@
 /** A lab to measure on: whole before every sample, watched from outside during it. */
 import { loadavg } from "node:os";
 import { QuorateError } from "@quorate/contracts";
-import type { LabTopology } from "../configuration.ts";
+import { type Converged, readConverged } from "../converged.ts";
 import { hostLogTails } from "../failure.ts";
 import { Lab } from "../lab.ts";
 import { readNodeStatus, type NodeStatus } from "../node-status.ts";
 import { type Observation, Observer } from "../observer.ts";
-import { quoratePlan } from "../plan.ts";
+import type { LabPlan } from "../plan.ts";
 import { waitUntil } from "../processes.ts";
 import type { TallyReport } from "../tally.ts";
 import type { Sample } from "./results.ts";
 
 export const WHOLE_LIMIT_MS = 120_000;
+const CONVERGED_POLL_MS = 200;
 
 export class BenchLab {
   readonly lab: Lab;
@@ -26,13 +27,12 @@ export class BenchLab {
 
   /** Brings a lab up, runs `body` on it, takes it down. */
   static async with<Result>(
-    root: string,
     name: string,
-    topology: LabTopology,
+    plan: LabPlan,
     body: (bench: BenchLab) => Promise<Result>,
   ): Promise<Result> {
     await Lab.clearAbandoned(name);
-    const lab = await Lab.up(name, quoratePlan(root, name, topology), { own: true });
+    const lab = await Lab.up(name, plan, { own: true });
     try {
       const observer = await Observer.start(lab);
       try {
@@ -64,6 +64,21 @@ export class BenchLab {
     );
     if (this.observer.failure !== null) throw this.stuck(`the observer failed: ${this.observer.failure}`);
     if (!isWhole || found === null) throw this.stuck("the cluster does not become whole");
+    return found;
+  }
+
+  /** Waits until all nodes agree, all joined, one master who holds; null when they do not in time. */
+  async converged(limitMs = WHOLE_LIMIT_MS): Promise<Converged | null> {
+    let found: Converged | null = null;
+    await waitUntil(
+      async () => {
+        found = await readConverged(this.lab, this.ids);
+        return found !== null || this.observer.failure !== null;
+      },
+      limitMs,
+      CONVERGED_POLL_MS,
+    );
+    if (this.observer.failure !== null) throw this.stuck(`the observer failed: ${this.observer.failure}`);
     return found;
   }
 
@@ -110,4 +125,13 @@ export function gapsOf(report: TallyReport): Record<string, number> {
     dual_ms: report.dualMs,
     lateness_ms: report.latenessMs,
   };
+}
+
+/** Ctrl-C and the like: the lab goes, then we. */
+export function takeDownOnSignal(labName: string): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => {
+      void Lab.down(labName).finally(() => process.exit(130));
+    });
+  }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { command, inNamespaces } from "../command.ts";
-import { processesOfHost } from "../processes.ts";
+import { isManagedService, processesOfHost } from "../processes.ts";
 import type { BenchLab } from "./bench-lab.ts";
 import type { Sample } from "./results.ts";
 
@@ -37,7 +37,7 @@ export async function idleCost(bench: BenchLab, round: number): Promise<Sample> 
 
 function ownProcesses(bench: BenchLab, id: number): number[] {
   const processes = processesOfHost(bench.lab.host(id).init?.pid ?? 0);
-  return processes.filter(({ command }) => !command.includes("assets/service.mjs")).map(({ pid }) => pid);
+  return processes.filter((process) => !isManagedService(process)).map(({ pid }) => pid);
 }
 
 /** User and system time of the living and of the children they have reaped. */

@@ -17,41 +17,52 @@ export const SampleSchema = z.object({
 });
 export type Sample = z.infer<typeof SampleSchema>;
 
-const ResultsSchema = z.object({ build: z.string(), series: z.record(z.string(), z.array(SampleSchema)) });
+type Stored<One extends Sample> = { build: string; series: Record<string, One[]> };
 
-export class Results {
+export class Results<One extends Sample = Sample> {
   readonly #path: string;
   readonly #build: string;
-  #series: Record<string, Sample[]>;
+  readonly #schema: z.ZodType<Stored<One>>;
+  #series: Record<string, One[]> = {};
 
-  private constructor(path: string, build: string, series: Record<string, Sample[]>) {
+  private constructor(path: string, build: string, sample: z.ZodType<One>) {
     this.#path = path;
     this.#build = build;
-    this.#series = series;
+    this.#schema = z.object({ build: z.string(), series: z.record(z.string(), z.array(sample)) });
+    this.#read();
   }
 
-  static open(path: string, build: string): Results {
-    try {
-      const stored = ResultsSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-      if (stored.build === build) return new Results(path, build, stored.series);
-    } catch {
-      // None yet, or of another format.
-    }
-    return new Results(path, build, {});
+  static open(path: string, build: string): Results;
+  static open<One extends Sample>(path: string, build: string, sample: z.ZodType<One>): Results<One>;
+  static open(path: string, build: string, sample: z.ZodType<Sample> = SampleSchema): Results {
+    return new Results(path, build, sample);
   }
 
-  of(series: string): readonly Sample[] {
+  of(series: string): readonly One[] {
     return this.#series[series] ?? [];
   }
 
-  add(series: string, sample: Sample): void {
+  /** What another run beside this one has added meanwhile is kept. */
+  add(series: string, sample: One): void {
+    this.#read();
     this.#series = { ...this.#series, [series]: [...this.of(series), sample] };
     this.#write();
   }
 
   forget(series: string): void {
+    this.#read();
     this.#series = { ...this.#series, [series]: [] };
     this.#write();
+  }
+
+  #read(): void {
+    try {
+      const stored = this.#schema.parse(JSON.parse(readFileSync(this.#path, "utf8")));
+      this.#series = stored.build === this.#build ? stored.series : {};
+    } catch {
+      // None yet, or of another format.
+      this.#series = {};
+    }
   }
 
   #write(): void {

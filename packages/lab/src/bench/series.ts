@@ -1,7 +1,7 @@
 /** What is measured. Each series takes samples until it has n of them; the table is in table.ts. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULT_TOPOLOGY, type LabTopology } from "../configuration.ts";
-import { processesOfHost } from "../processes.ts";
+import { isManagedService, processesOfHost } from "../processes.ts";
 import { type BenchLab, gapsOf } from "./bench-lab.ts";
 import { idleCost } from "./idle-cost.ts";
 import { loadedQuiet } from "./quiet.ts";
@@ -111,7 +111,7 @@ async function takeThawAlone(bench: BenchLab, round: number): Promise<Sample> {
   await taken;
   const initPid = bench.lab.host(master).init?.pid ?? 0;
   const processes = processesOfHost(initPid).filter(
-    ({ pid, command }) => pid !== initPid && !isLabService(command),
+    (process) => process.pid !== initPid && !isManagedService(process),
   );
   const alone = processes[round % processes.length];
   if (alone === undefined) throw bench.stuck(`node-${master} runs nothing`);
@@ -199,10 +199,6 @@ async function takeCrash(bench: BenchLab, round: number): Promise<Sample> {
     dual_ms: report.dualMs,
     lateness_ms: report.latenessMs,
   });
-}
-
-function isLabService(command: string): boolean {
-  return command.includes("assets/service.mjs");
 }
 
 function shortCommand(command: string): string {

@@ -1,0 +1,139 @@
+/**
+ * `npm run chaos [-- --only FAULT … --n N]`: does every fault to a lab, takes the samples that are still missing and
+ * prints the table. Exit code 1 when a reach is missed. It takes about two hours in full; it may be stopped and goes
+ * on later. Needs root.
+ */
+import { join, resolve } from "node:path";
+import { EXIT_CODES } from "@quorate/contracts";
+import { Command } from "commander";
+import { BenchLab, takeDownOnSignal } from "./bench/bench-lab.ts";
+import { buildDigest, Results } from "./bench/results.ts";
+import { chooseFaults, FAULTS } from "./chaos/catalogue.ts";
+import { type ChaosSample, ChaosSampleSchema, type Fault, isLate } from "./chaos/fault.ts";
+import { planOf } from "./chaos/hosts.ts";
+import { missedBy } from "./chaos/judge.ts";
+import { chaosTable, rowOf } from "./chaos/table.ts";
+import { keepEvidence, takeSample } from "./chaos/take.ts";
+import { reportFailure } from "./failure.ts";
+import { requireRoot } from "./lab.ts";
+import { wholeNumber } from "./options.ts";
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+
+type ChaosOptions = {
+  only?: string[];
+  n?: number;
+  fresh?: boolean;
+  table?: boolean;
+  json?: boolean;
+  lab: string;
+};
+
+class Chaos {
+  readonly #options: ChaosOptions;
+  readonly #build = buildDigest(ROOT);
+  readonly #results: Results<ChaosSample>;
+
+  constructor(options: ChaosOptions) {
+    this.#options = options;
+    const path = join(ROOT, ".lab", `chaos-${this.#build}.json`);
+    this.#results = Results.open(path, this.#build, ChaosSampleSchema);
+  }
+
+  async run(faults: readonly Fault[]): Promise<void> {
+    if (this.#options.fresh === true) for (const fault of faults) this.#results.forget(fault.name);
+    const groups = new Map<string, Fault[]>();
+    for (const fault of faults) {
+      const key = `${fault.hosts} ${fault.group}`;
+      groups.set(key, [...(groups.get(key) ?? []), fault]);
+    }
+    for (const group of groups.values()) {
+      while (this.#next(group) !== undefined) await this.#oneLab(group);
+    }
+  }
+
+  table(faults: readonly Fault[]): boolean {
+    const shown = FAULTS.filter((fault) => faults.includes(fault) || this.#results.of(fault.name).length > 0);
+    const rows = shown.map((fault) => rowOf(fault, this.#results.of(fault.name)));
+    process.stdout.write(`build ${this.#build}\n${chaosTable(rows)}`);
+    const isMet = rows.every(({ missed }) => missed.length === 0);
+    if (this.#options.json === true) {
+      process.stdout.write(`${JSON.stringify({ build: this.#build, met: isMet, rows })}\n`);
+    }
+    return isMet;
+  }
+
+  /** Of the group, the fault with the fewest samples that lacks some: they take turns. */
+  #next(group: readonly Fault[]): Fault | undefined {
+    const taken = (fault: Fault) => this.#results.of(fault.name).length;
+    const lacking = group.filter((fault) => taken(fault) < (this.#options.n ?? fault.n));
+    return lacking.toSorted((left, right) => taken(left) - taken(right))[0];
+  }
+
+  /** Samples of one group on one lab, until it has served long enough or does not converge any more. */
+  async #oneLab(group: readonly Fault[]): Promise<void> {
+    const { lab: name } = this.#options;
+    const [first] = group;
+    if (first === undefined) return;
+    await BenchLab.with(name, planOf(first.hosts, ROOT, name), async (bench) => {
+      for (let served = 0; served < first.samplesPerLab; served += 1) {
+        const fault = this.#next(group);
+        if (fault === undefined) return;
+        const round = this.#results.of(fault.name).length;
+        const sample = await takeSample(bench, fault, round);
+        this.#results.add(fault.name, sample);
+        this.#tell(bench, fault, sample, round);
+        if (sample.after === null) return;
+      }
+    });
+  }
+
+  #tell(bench: BenchLab, fault: Fault, sample: ChaosSample, round: number): void {
+    const missed = missedBy(fault, sample);
+    if (missed.length > 0) {
+      const folder = join(ROOT, ".lab", "chaos-evidence", this.#build, `${fault.name}-${round + 1}`);
+      keepEvidence(bench.lab, sample, folder, missed);
+    }
+    const at = new Date(sample.injected.fromMs).toISOString();
+    const values = [
+      "vip_gap_ms",
+      "lost_ms",
+      "dual_ms",
+      "failovers",
+      "spurious",
+      "recovery_ms",
+      "lateness_ms",
+    ];
+    const shown = values.map((name) => `${name} ${Math.round(sample.values[name] ?? -1)}`).join(", ");
+    const notes = [
+      ...missed.map((text) => `MISSED ${text}`),
+      ...(isLate(sample) ? ["observer late"] : []),
+      ...(sample.cause === null ? [] : [sample.cause.isRight ? "cause named" : "CAUSE NOT NAMED"]),
+    ];
+    process.stderr.write(
+      `${at} ${fault.name} ${round + 1} ${sample.label}: ${[shown, ...notes].join("; ")}\n`,
+    );
+  }
+}
+
+async function main(): Promise<number> {
+  const program = new Command("chaos").description("every fault, seen from outside");
+  program.option("--only <faults...>", "by name, or by the beginning of it, e.g. freeze");
+  program.option("--n <samples>", "so many samples of each, instead of the usual number", wholeNumber);
+  program.option("--fresh", "forget this build's samples of the chosen faults first");
+  program.option("--table", "print what there is, do nothing");
+  program.option("--json", "the table as JSON in the last line");
+  program.option("--lab <name>", "the lab's name; two with different names run side by side", "chaos");
+  program.parse();
+  const options = program.opts<ChaosOptions>();
+  const chosen = chooseFaults(options.only);
+  const chaos = new Chaos(options);
+  if (options.table !== true) {
+    requireRoot();
+    takeDownOnSignal(options.lab);
+    await chaos.run(chosen);
+  }
+  return chaos.table(chosen) ? EXIT_CODES.ok : EXIT_CODES.error;
+}
+
+process.exitCode = await main().catch((error: unknown) => reportFailure(error));

@@ -1,0 +1,116 @@
+/** Faults inside one host's kernel, disk and clock, and of a machine that has no time or memory for us. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { VIP } from "../configuration.ts";
+import { LAB_MARK } from "../switch.ts";
+import { type Draft, onAll, onBoth, onMaster } from "./draft.ts";
+import type { Fault } from "./fault.ts";
+import { NOT_A_GAP } from "./faults-host.ts";
+import { FAKETIME_FILE } from "./hosts.ts";
+import type { Injection } from "./injection.ts";
+
+const rulesetFlushed: Draft = {
+  title: "ruleset flushed",
+  expectedCause: /rules|table|gate/i,
+  inject: async (injection) => {
+    injection.began();
+    await injection.shell("nft flush ruleset");
+    injection.ended();
+  },
+};
+
+const addressRemoved: Draft = {
+  title: "cluster address removed by hand",
+  expectedCause: /address/i,
+  inject: async (injection) => {
+    injection.began();
+    await injection.shell(`ip address delete ${VIP}/24 dev vmbr0`);
+    injection.ended();
+  },
+};
+
+const CLOCK_MS = 4000;
+
+/** Back again at the end: both directions are stepped in each sample. */
+function clockStep(offset: string): Draft {
+  return {
+    title: `wall clock stepped by ${offset === "+1h" ? "an hour forward" : "an hour back"}, and back again`,
+    hosts: "faketime",
+    group: "clock",
+    samplesPerLab: 40,
+    reach: [NOT_A_GAP],
+    expectedCause: /clock|nothing/i,
+    inject: async (injection) => {
+      injection.began();
+      await injection.shell(`echo '${offset}' > ${FAKETIME_FILE}`);
+      await injection.wait(CLOCK_MS);
+      await injection.shell(`echo '+0' > ${FAKETIME_FILE}`);
+      injection.ended();
+    },
+  };
+}
+
+const FULL_MS = 5000;
+const FILLER = "/var/lib/quorate/filler";
+
+async function fillDisk(injection: Injection): Promise<void> {
+  injection.began();
+  // It ends with "no space left".
+  await injection.shell(`dd if=/dev/zero of=${FILLER} bs=64k 2>/dev/null || true`);
+  await injection.shell(`dd if=/dev/zero of=${FILLER} bs=1 oflag=append conv=notrunc 2>/dev/null || true`);
+}
+
+const diskFull: Draft = {
+  title: "state folder full for 5 s",
+  hosts: "small-disk",
+  group: "disk",
+  reach: [NOT_A_GAP],
+  expectedCause: /disk|space|store|write|state folder/i,
+  inject: async (injection) => {
+    await fillDisk(injection);
+    await injection.wait(FULL_MS);
+    await injection.shell(`rm ${FILLER}`);
+    injection.ended();
+  },
+};
+
+const PRESSURE_MS = 60_000;
+
+/** Runs these at normal priority beside the hosts for a minute. They carry the lab's mark: `down` ends them. */
+function pressure(title: string, scripts: readonly string[]): Draft {
+  return {
+    title,
+    n: 3,
+    group: "pressure",
+    samplesPerLab: 6,
+    reach: [NOT_A_GAP],
+    expectedCause: /late|loop|busy/i,
+    inject: async (injection) => {
+      const env = { PATH: process.env["PATH"], [LAB_MARK]: injection.lab.place.runDir };
+      const children: ChildProcess[] = [];
+      injection.began();
+      try {
+        for (const script of scripts) {
+          children.push(spawn("perl", ["-e", script], { stdio: "ignore", env }));
+        }
+        await injection.wait(PRESSURE_MS);
+      } finally {
+        for (const child of children) child.kill("SIGKILL");
+      }
+      injection.ended();
+    },
+  };
+}
+
+const BUSY = "1 while 1";
+/** 1 GB, touched page by page and given back, over and over. */
+const GREEDY = 'while (1) { my $block = "\\0" x (1 << 30); undef $block }';
+
+export const LOCAL_FAULTS: readonly Fault[] = [
+  ...onBoth("ruleset-flushed", rulesetFlushed, "nothing"),
+  onMaster("address-removed", addressRemoved, "nothing"),
+  ...onBoth("clock-forward", clockStep("+1h"), "nothing"),
+  ...onBoth("clock-back", clockStep("-1h"), "nothing"),
+  ...onBoth("disk-full", diskFull, "nothing"),
+  onAll("cpu-pressure", pressure("both cores busy for 60 s", [BUSY, BUSY]), "nothing"),
+  onAll("memory-pressure", pressure("both cores allocating for 60 s", [GREEDY, GREEDY]), "nothing"),
+];

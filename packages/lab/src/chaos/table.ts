@@ -1,0 +1,112 @@
+/** The table of `npm run chaos`: a row per fault. Pure. */
+import { summarize } from "../bench/statistics.ts";
+import { type ChaosSample, type Fault, isLate } from "./fault.ts";
+import { missedBy } from "./judge.ts";
+
+export type FaultRow = {
+  fault: string;
+  title: string;
+  n: number;
+  vip_gap_p50_ms: number;
+  vip_gap_max_ms: number;
+  vip_lost_max_ms: number;
+  two_answers_ms: number;
+  failovers_max: number;
+  spurious: number;
+  back_max_ms: number;
+  recovery_p50_ms: number | null;
+  recovery_max_ms: number | null;
+  /** Samples in which the observer itself stood still for more than 10 ms, and by how much at most. */
+  late: number;
+  late_max_ms: number;
+  load_p50: number;
+  /** Samples whose cause `quorate why` named rightly, of those in which it was asked. */
+  causes_right: number;
+  causes_asked: number;
+  /** What was missed, each with the number of samples, and in how many of these the observer was late. */
+  missed: string[];
+};
+
+export function rowOf(fault: Fault, samples: readonly ChaosSample[]): FaultRow {
+  const all = (name: string) => samples.flatMap(({ values }) => values[name] ?? []);
+  const max = (name: string) => Math.max(0, ...all(name));
+  const sum = (name: string) => all(name).reduce((total, value) => total + value, 0);
+  const gap = summarize(all("vip_gap_ms"));
+  const recovery = summarize(all("recovery_ms"));
+  const asked = samples.flatMap(({ cause }) => cause ?? []);
+  return {
+    fault: fault.name,
+    title: fault.title,
+    n: samples.length,
+    vip_gap_p50_ms: Math.round(gap?.median ?? 0),
+    vip_gap_max_ms: Math.round(gap?.max ?? 0),
+    vip_lost_max_ms: Math.round(max("lost_ms")),
+    two_answers_ms: sum("dual_ms"),
+    failovers_max: max("failovers"),
+    spurious: sum("spurious"),
+    back_max_ms: Math.round(max("back_ms")),
+    recovery_p50_ms: recovery === null ? null : Math.round(recovery.median),
+    recovery_max_ms: recovery === null ? null : Math.round(recovery.max),
+    late: samples.filter(isLate).length,
+    late_max_ms: Math.round(max("lateness_ms")),
+    load_p50: summarize(samples.map(({ load }) => load))?.median ?? 0,
+    causes_right: asked.filter(({ isRight }) => isRight).length,
+    causes_asked: asked.length,
+    missed: missedOf(fault, samples),
+  };
+}
+
+function missedOf(fault: Fault, samples: readonly ChaosSample[]): string[] {
+  const bad = samples.filter((sample) => missedBy(fault, sample).length > 0);
+  if (bad.length === 0) return [];
+  const late = bad.filter(isLate).length;
+  const worst = [...new Set(bad.flatMap((sample) => missedBy(fault, sample)))].sort();
+  const note = late === 0 ? "" : `, the observer late in ${late} of them`;
+  return [`${bad.length} of ${samples.length}${note}: ${worst.join("; ")}`];
+}
+
+const HEADER = [
+  ...["fault", "n", "gap p50", "max ms", "lost ms", "two ms", "failovers", "spurious", "back ms"],
+  ...["recovery p50", "max ms", "late", "max ms", "load", "why", "reach"],
+];
+
+export function chaosTable(rows: readonly FaultRow[]): string {
+  const cells = rows.map((row) =>
+    row.n === 0 ? [row.fault, "0", ...Array.from({ length: 13 }, () => "-"), "not run"] : cellsOf(row),
+  );
+  const widths = HEADER.map((head, column) =>
+    Math.max(head.length, ...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  const last = HEADER.length - 1;
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return column === 0 || column === last ? cell.padEnd(width) : cell.padStart(width);
+      })
+      .join("  ")
+      .trimEnd();
+  return `${[HEADER, ...cells].map(line).join("\n")}\n`;
+}
+
+function cellsOf(row: FaultRow): string[] {
+  const orDash = (value: number | null) => (value === null ? "-" : String(value));
+  return [
+    row.fault,
+    String(row.n),
+    String(row.vip_gap_p50_ms),
+    String(row.vip_gap_max_ms),
+    String(row.vip_lost_max_ms),
+    String(row.two_answers_ms),
+    String(row.failovers_max),
+    String(row.spurious),
+    String(row.back_max_ms),
+    orDash(row.recovery_p50_ms),
+    orDash(row.recovery_max_ms),
+    `${row.late}/${row.n}`,
+    String(row.late_max_ms),
+    row.load_p50.toFixed(1),
+    row.causes_asked === 0 ? "-" : `${row.causes_right}/${row.causes_asked}`,
+    row.missed.length === 0 ? "met" : `MISSED ${row.missed.join("; ")}`,
+  ];
+}

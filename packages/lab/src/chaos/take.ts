@@ -1,0 +1,91 @@
+/** One sample: a converged cluster, the fault, the cluster converged again, and what was seen from outside. */
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { BenchLab } from "../bench/bench-lab.ts";
+import type { Converged } from "../converged.ts";
+import { hostDir } from "../host.ts";
+import type { Lab } from "../lab.ts";
+import type { ChaosSample, Fault } from "./fault.ts";
+import { Injection } from "./injection.ts";
+import { valuesOf } from "./judge.ts";
+import { askWhy } from "./why.ts";
+
+const CONVERGED_LIMIT_MS = 120_000;
+
+/** Takes one sample. A cluster that does not converge afterwards is a sample too: `after` is null. */
+export async function takeSample(bench: BenchLab, fault: Fault, round: number): Promise<ChaosSample> {
+  const before = await bench.converged(CONVERGED_LIMIT_MS);
+  if (before === null) throw bench.stuck("the cluster does not converge before the fault");
+  const injection = new Injection(bench, chosenNode(fault, before, round), before, round);
+  const window = bench.observer.observe();
+  await fault.inject(injection);
+  const settled = await settle(bench, injection.toMs + fault.watchMs);
+  const report = bench.finish(window);
+  const values = valuesOf(fault.excuse, {
+    report,
+    struck: injection.node,
+    before,
+    after: settled?.state ?? null,
+    endedMs: injection.toMs,
+    convergedMs: settled?.sinceMs ?? null,
+  });
+  return {
+    ...bench.sample(`node-${injection.node}`, { ...values, ...injection.values }),
+    injected: {
+      fault: fault.name,
+      node: fault.struck === "all" ? null : injection.node,
+      fromMs: injection.fromMs,
+      toMs: injection.toMs,
+      details: injection.details,
+    },
+    before,
+    after: settled?.state ?? null,
+    holders: report.holders,
+    cause: await askWhy(bench, fault, injection, settled?.state ?? null),
+  };
+}
+
+function chosenNode(fault: Fault, before: Converged, round: number): number {
+  if (fault.struck !== "slave") return before.master;
+  return before.slaves[round % before.slaves.length] ?? before.master;
+}
+
+type Settled = { state: Converged; sinceMs: number };
+
+/**
+ * Waits until the cluster is converged, and still or again is so at `notBeforeMs`. `sinceMs`: when the last
+ * stretch of it began, as well as asking every few tenths of a second can tell.
+ */
+async function settle(bench: BenchLab, notBeforeMs: number): Promise<Settled | null> {
+  const endMs = Date.now() + CONVERGED_LIMIT_MS;
+  let since: Settled | null = null;
+  while (Date.now() < endMs) {
+    const state = await bench.converged(since === null ? endMs - Date.now() : 0);
+    if (state === null) since = null;
+    else if (since === null || since.state.term !== state.term || since.state.view !== state.view) {
+      since = { state, sinceMs: Date.now() };
+    }
+    if (since !== null && Date.now() >= notBeforeMs) return since;
+  }
+  return null;
+}
+
+/** Keeps what a sample that missed something was made of, for whoever looks for the reason. */
+export function keepEvidence(lab: Lab, sample: ChaosSample, folder: string, missed: readonly string[]): void {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "sample.json"), `${JSON.stringify({ missed, ...sample }, null, 1)}\n`);
+  const record = lab.record();
+  for (const host of record.hosts) {
+    const from = hostDir(record, host.id);
+    const state = host.init === null ? join(from, "state") : `/proc/${host.init.pid}/root/var/lib/quorate`;
+    const sources = { "host.log": join(from, "log/host.log"), log: join(state, "log") };
+    for (const [name, source] of Object.entries(sources)) {
+      try {
+        cpSync(source, join(folder, host.name, name), { recursive: true });
+      } catch {
+        // The host has written none, or is just being switched off.
+      }
+    }
+  }
+}

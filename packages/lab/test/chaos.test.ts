@@ -1,0 +1,170 @@
+import { describe, expect, it } from "vitest";
+import { chooseFaults, FAULTS } from "../src/chaos/catalogue.ts";
+import type { ChaosSample, Fault } from "../src/chaos/fault.ts";
+import { failoversOf, missedBy, spuriousOf, staleAnswersOf, valuesOf } from "../src/chaos/judge.ts";
+import { chaosTable, rowOf } from "../src/chaos/table.ts";
+import { type ConvergedStatus, convergedOf } from "../src/converged.ts";
+import { Tally } from "../src/tally.ts";
+
+const VIP = "172.31.223.100";
+const BEFORE = { master: 4, slaves: [2, 8], term: 7, version: 3, view: "7.2" };
+
+function runs(...hosts: number[]) {
+  return hosts.map((host, at) => ({ host, vip: VIP, fromMs: at * 1000, toMs: at * 1000 + 900 }));
+}
+
+function faultOf(name: string): Fault {
+  const fault = FAULTS.find((one) => one.name === name);
+  if (fault === undefined) throw new Error(`no fault ${name}`);
+  return fault;
+}
+
+function sampleOf(values: Record<string, number>): ChaosSample {
+  return {
+    label: "node-4",
+    load: 1,
+    values: { vip_gap_ms: 5, lateness_ms: 1, recovery_ms: 100, ...values },
+    injected: { fault: "x", node: 4, fromMs: 0, toMs: 1, details: [] },
+    before: BEFORE,
+    after: BEFORE,
+    holders: [],
+    cause: null,
+  };
+}
+
+describe("the catalogue", () => {
+  it("names every fault once, and takes beginnings of names", () => {
+    const names = FAULTS.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(chooseFaults(["freeze-2s"]).map(({ name }) => name)).toEqual([
+      "freeze-2s-master",
+      "freeze-2s-slave",
+    ]);
+    expect(chooseFaults(undefined)).toHaveLength(FAULTS.length);
+    expect(() => chooseFaults(["freez"])).toThrow(/no fault freez/);
+  });
+
+  it("lets faults of one group share one kind of hosts", () => {
+    const kinds = new Map(FAULTS.map(({ group, hosts }) => [group, hosts]));
+    for (const fault of FAULTS) expect(kinds.get(fault.group), fault.name).toBe(fault.hosts);
+  });
+});
+
+describe("a failover", () => {
+  it("is a change of the host that answers, however often one host's answers pause", () => {
+    expect(failoversOf(runs(4, 4, 4))).toBe(0);
+    expect(failoversOf(runs(4, 4, 2, 2))).toBe(1);
+    expect(failoversOf(runs(4, 2, 4))).toBe(2);
+  });
+
+  it("is spurious when the fault does not excuse it", () => {
+    const raised = { ...BEFORE, term: 8, view: "8.1" };
+    const reviewed = { ...BEFORE, view: "7.3" };
+    expect(spuriousOf("nothing", 0, BEFORE, BEFORE)).toBe(0);
+    expect(spuriousOf("nothing", 0, BEFORE, reviewed)).toBe(1);
+    expect(spuriousOf("nothing", 0, BEFORE, raised)).toBe(1);
+    expect(spuriousOf("view", 0, BEFORE, reviewed)).toBe(0);
+    expect(spuriousOf("view", 0, BEFORE, raised)).toBe(1);
+    expect(spuriousOf("view", 1, BEFORE, BEFORE)).toBe(1);
+    expect(spuriousOf("failover", 1, BEFORE, raised)).toBe(0);
+    expect(spuriousOf("failover", 2, BEFORE, raised)).toBe(1);
+    expect(spuriousOf("anything", 5, BEFORE, null)).toBe(0);
+  });
+});
+
+describe("an answer of the struck host", () => {
+  it("is stale after another took over, unless it is rightly master again", () => {
+    const after = { ...BEFORE, master: 2, slaves: [4, 8], term: 8 };
+    expect(staleAnswersOf(runs(4, 2, 2), 4, after)).toBe(0);
+    expect(staleAnswersOf(runs(4, 2, 4, 2), 4, after)).toBe(1);
+    expect(staleAnswersOf(runs(4, 2, 4, 2), 4, null)).toBe(1);
+    expect(staleAnswersOf(runs(4, 2, 4), 4, { ...BEFORE, term: 9 })).toBe(0);
+    // A slave that was struck has no mastership to be stale.
+    expect(staleAnswersOf(runs(4, 2), 2, after)).toBe(0);
+  });
+});
+
+describe("figures", () => {
+  it("say how long after the fault's end the address came back, and what was lost in all", () => {
+    const tally = new Tally({ fromMs: 0, holdMs: 20 });
+    for (const atMs of [0, 5, 10, 1500, 1505, 2000]) {
+      tally.reached("icmp", atMs);
+      tally.spoke(4, VIP, atMs);
+    }
+    const values = valuesOf("nothing", {
+      report: tally.report(2000),
+      struck: 4,
+      before: BEFORE,
+      after: BEFORE,
+      endedMs: 1200,
+      convergedMs: 1900,
+    });
+    expect(values).toMatchObject({ vip_gap_ms: 1490, lost_ms: 1490 + 495, back_ms: 300, recovery_ms: 700 });
+    expect(values).toMatchObject({ failovers: 0, spurious: 0, dual_ms: 0, unconverged: 0 });
+  });
+});
+
+describe("what was missed", () => {
+  it("is two answers, a spurious failover or no convergence for every fault, and each fault's own", () => {
+    const cut = faultOf("power-cut-master");
+    expect(missedBy(cut, sampleOf({ lost_ms: 1100 }))).toEqual([]);
+    expect(missedBy(cut, sampleOf({ dual_ms: 1 }))).toEqual(["dual_ms 1 > 0"]);
+    expect(missedBy(cut, sampleOf({ spurious: 1, unconverged: 1 }))).toHaveLength(2);
+    expect(missedBy(faultOf("loss-30"), sampleOf({ lost_ms: 1100 }))).toEqual(["lost_ms 1100 > 0"]);
+    expect(missedBy(faultOf("loss-40"), sampleOf({ lost_ms: 1100 }))).toEqual([]);
+    expect(missedBy(faultOf("freeze-2s-master"), sampleOf({ stale_answers: 1 }))).toHaveLength(1);
+  });
+
+  it("stands in the row, with the samples in which the observer was late, none of which is dropped", () => {
+    const fault = faultOf("kill-membership-master");
+    const fine = sampleOf({});
+    const missed = sampleOf({ spurious: 1, lateness_ms: 40, vip_gap_ms: 900 });
+    const row = rowOf(fault, [fine, fine, missed]);
+    expect(row).toMatchObject({ n: 3, vip_gap_p50_ms: 5, vip_gap_max_ms: 900, late: 1, late_max_ms: 40 });
+    expect(row.missed).toEqual(["1 of 3, the observer late in 1 of them: spurious 1 > 0"]);
+    const text = chaosTable([rowOf(fault, [fine]), row, rowOf(faultOf("loss-10"), [])]);
+    expect(text).toMatch(/kill-membership-master +1 .* met\n/);
+    expect(text).toMatch(/kill-membership-master +3 .* MISSED 1 of 3/);
+    expect(text).toMatch(/loss-10 +0 .*not run\n/);
+  });
+});
+
+describe("converged", () => {
+  const saying = (id: number, change: Partial<ConvergedStatus> = {}): ConvergedStatus => ({
+    node: { id },
+    role: id === 4 ? "master" : "slave",
+    leader: 4,
+    term: 7,
+    view: { term: 7, number: 2, members: [2, 4, 8] },
+    configuration: { version: 3, digest: "d", committed: true },
+    peers: [2, 4, 8].filter((other) => other !== id).map((other) => ({ id: other, state: "joined" })),
+    clusterIp: { state: id === 4 ? "present" : "absent", gate: id === 4 ? "open" : "shut" },
+    service: { state: id === 4 ? "ready" : "stopped" },
+    ...change,
+  });
+  const all = (change: Partial<ConvergedStatus>, of = 4) =>
+    [2, 4, 8].map((id) => saying(id, id === of ? change : {}));
+
+  it("is what all nodes agree on", () => {
+    expect(convergedOf(all({}), [2, 4, 8])).toEqual(BEFORE);
+  });
+
+  it("is not while one is silent, disagrees, is not joined, or the master does not hold", () => {
+    const { configuration } = saying(2);
+    const wrong: [Partial<ConvergedStatus>, number][] = [
+      [{ role: "slave" }, 4],
+      [{ term: 8 }, 2],
+      [{ leader: 2 }, 2],
+      [{ configuration: { ...configuration, version: 2 } }, 8],
+      [{ peers: [{ id: 4, state: "suspect" }] }, 2],
+      [{ clusterIp: { state: "present", gate: "shut" } }, 4],
+      [{ service: { state: "starting" } }, 4],
+    ];
+    for (const [change, of] of wrong) expect(convergedOf(all(change, of), [2, 4, 8])).toBeNull();
+    expect(convergedOf([saying(2), saying(4), null], [2, 4, 8])).toBeNull();
+    const uncommitted = [2, 4, 8].map((id) =>
+      saying(id, { configuration: { ...configuration, committed: false } }),
+    );
+    expect(convergedOf(uncommitted, [2, 4, 8])).toBeNull();
+  });
+});
