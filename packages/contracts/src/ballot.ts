@@ -62,7 +62,7 @@ export const EchoSchema = z.object({
 export type Echo = z.infer<typeof EchoSchema>;
 
 /**
- * What a quorum-evaluator says to every other. Opaque to membership, which carries it in heartbeats.
+ * What a quorum-evaluator says to every other. Membership carries it unread (`CarriedBallot`).
  * protocol.md, "Ballots, leases, promises".
  */
 export const BallotSchema = z.object({
@@ -108,3 +108,38 @@ export const BallotSchema = z.object({
   echoes: z.array(EchoSchema),
 });
 export type Ballot = z.infer<typeof BallotSchema>;
+
+/** More than 64 nodes need; a longer one is not believed. */
+export const BALLOT_TEXT_MAX = 64 * 1024;
+
+/**
+ * A ballot as membership carries it: in the open what membership itself goes by, the rest a text that it never
+ * reads. Only quorum-evaluators look into it, at one door (`readBallot`).
+ */
+export const CarriedBallotSchema = z.object({
+  node: NodeIdSchema,
+  name: BallotNameSchema,
+  leaving: z.boolean(),
+  stored: ConfigRefSchema,
+  text: z.string().max(BALLOT_TEXT_MAX),
+});
+export type CarriedBallot = z.infer<typeof CarriedBallotSchema>;
+
+export function carryBallot(ballot: Ballot): CarriedBallot {
+  const { node, name, leaving, stored, ...rest } = ballot;
+  return { node, name, leaving, stored, text: JSON.stringify(rest) };
+}
+
+/** Null when the text has not the agreed form. */
+export function readBallot(carried: CarriedBallot): Ballot | null {
+  const { text, ...open } = carried;
+  let rest: unknown;
+  try {
+    rest = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof rest !== "object" || rest === null) return null;
+  const parsed = BallotSchema.safeParse({ ...rest, ...open });
+  return parsed.success ? parsed.data : null;
+}

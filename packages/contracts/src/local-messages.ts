@@ -5,8 +5,8 @@
  */
 import { z } from "zod";
 import {
-  BallotSchema,
   BootIdSchema,
+  CarriedBallotSchema,
   ConfigRefSchema,
   MicrosecondsSchema,
   TermSchema,
@@ -22,10 +22,10 @@ export const ReasonSchema = z.object({
 });
 export type Reason = z.infer<typeof ReasonSchema>;
 
-/** quorum-evaluator to membership: carry this ballot in a heartbeat at once. Comes every T/10, and sooner on news. */
+/** quorum-evaluator to membership: carry this ballot in a heartbeat at once. Comes by the clock, and sooner on news. */
 export const BallotMessageSchema = z.object({
   stampUs: MicrosecondsSchema,
-  ballot: BallotSchema,
+  ballot: CarriedBallotSchema,
 });
 export type BallotMessage = z.infer<typeof BallotMessageSchema>;
 
@@ -34,7 +34,7 @@ export const HeardMessageSchema = z.object({
   stampUs: MicrosecondsSchema,
   receivedAtUs: MicrosecondsSchema,
   from: NodeIdSchema,
-  ballot: BallotSchema,
+  ballot: CarriedBallotSchema,
 });
 export type HeardMessage = z.infer<typeof HeardMessageSchema>;
 

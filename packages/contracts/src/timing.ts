@@ -6,6 +6,9 @@ export const CLOCK_RATE_ERROR = 0.01;
 /** One heartbeat, and with it one ballot, in T/10. */
 export const HEARTBEATS_PER_TOKEN = 10;
 
+/** While everybody hears everybody and nothing is under way, one in this many heartbeats: T/5. docs/adr/0010. */
+export const CALM_HEARTBEATS = 2;
+
 /**
  * A kernel tick, as coarse as any we support (CONFIG_HZ=100; Debian's is 250). A timeout of the kernel may begin
  * up to one late and end up to one late: the gate subtracts two.

@@ -1,4 +1,4 @@
-import type { Ballot, ConfigRef, NodeId } from "@quorate/contracts";
+import type { CarriedBallot, ConfigRef, NodeId } from "@quorate/contracts";
 
 /** What the sender hears of one peer. */
 export interface Hears {
@@ -22,7 +22,7 @@ export interface Heartbeat {
   /** Sorted by node. */
   readonly hears: readonly Hears[];
   /** Only ever a ballot that was not sent before; null when the evaluator is silent. */
-  readonly ballot: Ballot | null;
+  readonly ballot: CarriedBallot | null;
 }
 
 /** What stands in the clear on every datagram. All of it is authenticated, none of it is believed before. */

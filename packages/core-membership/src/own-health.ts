@@ -8,6 +8,8 @@ import type { Timing } from "./timing.ts";
  */
 export interface OwnHealth {
   readonly lastTickUs: number;
+  /** When the next tick shall come. */
+  readonly nextTickUs: number;
   /** All time so far in which our loop did not run when it should have. Never goes back. */
   readonly blindUs: number;
   /** 1 is healthy. */
@@ -23,7 +25,7 @@ export const PATIENCE_MAX = 3;
 const RECOVERY_TOKENS = 20;
 
 export function healthyAt(nowUs: number): OwnHealth {
-  return { lastTickUs: nowUs, blindUs: 0, patience: 1, worstLateUs: 0, lateCount: 0 };
+  return { lastTickUs: nowUs, nextTickUs: nowUs, blindUs: 0, patience: 1, worstLateUs: 0, lateCount: 0 };
 }
 
 /** Judges the loop by one tick; `lateUs` is 0 when it came within a tick of its time. */
@@ -33,12 +35,13 @@ export function tickHealth(
   timing: Timing,
 ): { health: OwnHealth; lateUs: number } {
   const passedUs = Math.max(0, nowUs - health.lastTickUs);
-  const excessUs = passedUs - timing.tickUs;
+  const excessUs = nowUs - health.nextTickUs;
   const lateUs = excessUs > timing.tickUs ? excessUs : 0;
   if (lateUs > 0) {
     return {
       lateUs,
       health: {
+        ...health,
         lastTickUs: nowUs,
         blindUs: health.blindUs + lateUs,
         patience: Math.min(PATIENCE_MAX, health.patience + lateUs / timing.tokenUs),

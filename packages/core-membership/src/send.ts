@@ -1,4 +1,4 @@
-import type { Ballot, BallotName } from "@quorate/contracts";
+import type { BallotName, CarriedBallot } from "@quorate/contracts";
 import type { Hears, Heartbeat } from "./heartbeat.ts";
 import { type Outcome, unchanged } from "./outcome.ts";
 import { counted, type MembershipState } from "./state.ts";
@@ -23,7 +23,12 @@ function hearsOf(state: MembershipState, nowUs: number): Hears[] {
   return hears;
 }
 
-function compose(state: MembershipState, nowUs: number, ballot: Ballot | null, goodbye: boolean): Heartbeat {
+function compose(
+  state: MembershipState,
+  nowUs: number,
+  ballot: CarriedBallot | null,
+  goodbye: boolean,
+): Heartbeat {
   return {
     cluster: state.config.clusterName,
     node: state.self,
@@ -37,7 +42,7 @@ function compose(state: MembershipState, nowUs: number, ballot: Ballot | null, g
 }
 
 /** Sends whatever the budget says: for the caller who has looked at it, and for goodbyes. */
-function send(state: MembershipState, nowUs: number, ballot: Ballot | null, goodbye = false): Outcome {
+function send(state: MembershipState, nowUs: number, ballot: CarriedBallot | null, goodbye = false): Outcome {
   const sent = counted(counted(state, "heartbeats_sent"), "ballots_sent", ballot === null ? 0 : 1);
   return {
     state: {
@@ -67,7 +72,12 @@ export function answerAtOnce(state: MembershipState, nowUs: number): Outcome {
 }
 
 /** A ballot of our evaluator: it leaves at once, within the budget, and never twice. */
-export function onBallot(state: MembershipState, nowUs: number, stampUs: number, ballot: Ballot): Outcome {
+export function onBallot(
+  state: MembershipState,
+  nowUs: number,
+  stampUs: number,
+  ballot: CarriedBallot,
+): Outcome {
   if (ballot.node !== state.self || ballot.name.bootId !== state.bootId) {
     return unchanged(counted(state, "ballots_refused"));
   }
@@ -92,7 +102,7 @@ export function onBallot(state: MembershipState, nowUs: number, stampUs: number,
 }
 
 /**
- * The clock's share of sending. The evaluator's ballots, one each T/10, clock the heartbeats so that every
+ * The clock's share of sending. The evaluator's ballots, one each T/5 or T/10, clock the heartbeats so that every
  * one carries a fresh ballot; only when they fail to come do we send by our own clock, without a ballot.
  */
 export function sendByClock(state: MembershipState, nowUs: number): Outcome {
@@ -104,10 +114,18 @@ export function sendByClock(state: MembershipState, nowUs: number): Outcome {
     if (nowUs - stampUs <= timing.staleUs) return send(ready, nowUs, ballot);
     return unchanged(counted({ ...ready, waitingBallot: null }, "ballots_dropped_stale"));
   }
-  const clocked = ready.lastBallotUs !== null && nowUs - ready.lastBallotUs <= 3 * timing.heartbeatUs;
-  // A quarter of a heartbeat early rather than half a heartbeat late: ticks come in halves of it.
-  const dueUs = clocked ? timing.heartbeatUs * 1.5 : timing.heartbeatUs * 0.75;
-  return nowUs - ready.lastSentUs >= dueUs ? send(ready, nowUs, null) : unchanged(ready);
+  return nowUs >= sendDueUs(ready) ? send(ready, nowUs, null) : unchanged(ready);
+}
+
+/** When a heartbeat is due by our own clock, if no ballot comes before. */
+export function sendDueUs(state: MembershipState): number {
+  const { heartbeatUs, calmUs } = state.config.timing;
+  const { lastBallotUs, lastSentUs } = state;
+  // While the evaluator's ballots clock us, one that is half a pace late; a while after the last, our own pace.
+  const clockedUs = lastSentUs + calmUs * 1.5;
+  return lastBallotUs !== null && clockedUs <= lastBallotUs + 2 * calmUs
+    ? clockedUs
+    : lastSentUs + heartbeatUs;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Ballot, BallotName, ConfigRef, NodeId, PeerState, Reason } from "@quorate/contracts";
+import type { BallotName, CarriedBallot, ConfigRef, NodeId, PeerState, Reason } from "@quorate/contracts";
 import type { MembershipConfig } from "./configuration.ts";
 import type { Hears } from "./heartbeat.ts";
 import type { OwnHealth } from "./own-health.ts";
@@ -68,7 +68,7 @@ export interface MembershipState {
   /** What our evaluator says to have stored. */
   readonly storedConfig: ConfigRef | null;
   /** A ballot that waits for the budget; only the newest is kept. */
-  readonly waitingBallot: { readonly ballot: Ballot; readonly stampUs: number } | null;
+  readonly waitingBallot: { readonly ballot: CarriedBallot; readonly stampUs: number } | null;
   readonly newestOwnBallot: BallotName | null;
   /** When the newest own ballot came, and whether it says that this node leaves. */
   readonly lastBallotUs: number | null;

@@ -1,8 +1,9 @@
-import type { Ballot, NodeId, Reason } from "@quorate/contracts";
+import type { CarriedBallot, NodeId, Reason } from "@quorate/contracts";
 import { assertNever } from "@quorate/contracts";
 import type { MembershipConfig } from "./configuration.ts";
 import type { Envelope, Heartbeat } from "./heartbeat.ts";
 import { judgeLink, judgePeer } from "./judge.ts";
+import { nextTickUs } from "./look.ts";
 import { healthyAt, tickHealth } from "./own-health.ts";
 import { type MembershipEffect, type Outcome, andThen, unchanged } from "./outcome.ts";
 import { peersMessage, toldOf } from "./publish.ts";
@@ -14,7 +15,7 @@ import { SEND_BURST } from "./timing.ts";
 
 export type MembershipInput =
   /**
-   * Every `timing.tickUs`; a late one is how we learn that our own loop was late. The shell promises that all
+   * At `health.nextTickUs`, or before; a late one is how we learn that our own loop was late. The shell promises that all
    * datagrams that had come by this tick's `nowUs` were given before it.
    */
   | { readonly kind: "tick" }
@@ -28,7 +29,7 @@ export type MembershipInput =
   /** A datagram that claims to be of `node` could not be believed; for the reasons we give, nothing else. */
   | { readonly kind: "refused"; readonly node: NodeId; readonly code: string }
   /** From the own evaluator. */
-  | { readonly kind: "ballot"; readonly stampUs: number; readonly ballot: Ballot }
+  | { readonly kind: "ballot"; readonly stampUs: number; readonly ballot: CarriedBallot }
   | { readonly kind: "configured"; readonly config: MembershipConfig }
   /** What is wrong with our own sockets; null when nothing is. */
   | { readonly kind: "own-problem"; readonly problem: Reason | null }
@@ -120,7 +121,9 @@ function onTick(state: MembershipState, nowUs: number): Outcome {
           ],
         };
   const sent = andThen(ticked, (now) => sendByClock(forgetOld(now, nowUs), nowUs));
-  return andThen(sent, (now) => judgeAll(now, nowUs));
+  const judged = andThen(sent, (now) => judgeAll(now, nowUs));
+  const next = { ...judged.state.health, nextTickUs: nextTickUs(judged.state, nowUs) };
+  return { ...judged, state: { ...judged.state, health: next } };
 }
 
 /** Another machine with our id that has not contradicted us for 60 T is gone. */

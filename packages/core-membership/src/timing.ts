@@ -1,4 +1,4 @@
-import { heartbeatUsOf, staleUsOf } from "@quorate/contracts";
+import { CALM_HEARTBEATS, heartbeatUsOf, staleUsOf } from "@quorate/contracts";
 
 /** Every duration of failure detection follows from the token; microseconds throughout. */
 export interface Timing {
@@ -6,8 +6,12 @@ export interface Timing {
   readonly tokenUs: number;
   /** Between two heartbeats: T/10. */
   readonly heartbeatUs: number;
-  /** Between two looks at the clock: T/20, so that a limit is noticed at most T/20 late. */
+  /** Between two ballots of our evaluator while all is calm: T/5. */
+  readonly calmUs: number;
+  /** A look at the clock that comes later than this, T/20, was late; two never come closer together. */
   readonly tickUs: number;
+  /** Between two looks at the clock when no limit is near: T/5. See `nextTickUs`. */
+  readonly lookUs: number;
   /** Silence after which a peer is suspect: 0.6 T, six heartbeats; a process that restarts is back sooner. */
   readonly suspectUs: number;
   /** Silence after which a peer has failed: T. */
@@ -30,7 +34,9 @@ export function timingOf(tokenMs: number): Timing {
   return {
     tokenUs,
     heartbeatUs: heartbeatUsOf(tokenUs),
+    calmUs: CALM_HEARTBEATS * heartbeatUsOf(tokenUs),
     tickUs: Math.round(tokenUs / 20),
+    lookUs: Math.round(tokenUs / 5),
     suspectUs: Math.round(tokenUs * 0.6),
     deadUs: tokenUs,
     staleUs: staleUsOf(tokenUs),

@@ -1,4 +1,10 @@
-import type { Ballot, NodeId, PeersMessage } from "@quorate/contracts";
+import {
+  type Ballot,
+  type CarriedBallot,
+  carryBallot,
+  type NodeId,
+  type PeersMessage,
+} from "@quorate/contracts";
 import {
   type Heartbeat,
   type MembershipConfig,
@@ -28,8 +34,8 @@ export function configOf(
   };
 }
 
-export function ballotOf(node: NodeId, atUs: number, more: Partial<Ballot> = {}): Ballot {
-  return {
+export function ballotOf(node: NodeId, atUs: number, more: Partial<Ballot> = {}): CarriedBallot {
+  return carryBallot({
     node,
     name: { bootId: bootOf(node), atUs },
     changed: false,
@@ -50,7 +56,7 @@ export function ballotOf(node: NodeId, atUs: number, more: Partial<Ballot> = {})
     leaving: false,
     echoes: [],
     ...more,
-  };
+  });
 }
 
 export function bootOf(node: NodeId, boot = 0): string {

@@ -83,9 +83,15 @@ export type QuorumState = {
   /** The boot id of this start is not on disk yet. */
   unsaved: boolean;
   lastNameUs: number;
+  /** When the newest ballot of this process left, and when the next unchanged one is due. */
+  lastBallotUs: number;
   nextBallotUs: number;
+  /** Ballots go out at the double pace until then. */
+  restlessUntilUs: number;
   lastContent: string;
   lastGrantContent: string;
+  /** What the actuator was told last. */
+  lastGrant: { atUs: number; masterLeaseEndUs: number; nodeLeaseEndUs: number };
   lastQuorumContent: string;
   nextQuorumUs: number;
   random: number;
@@ -220,9 +226,12 @@ export function startQuorum(
     forkedWith: null,
     unsaved: true,
     lastNameUs: 0,
+    lastBallotUs: 0,
     nextBallotUs: 0,
+    restlessUntilUs: 0,
     lastContent: "",
     lastGrantContent: "",
+    lastGrant: { atUs: 0, masterLeaseEndUs: 0, nodeLeaseEndUs: 0 },
     lastQuorumContent: "",
     nextQuorumUs: 0,
     random: world.seed >>> 0,

@@ -1,4 +1,10 @@
-import { assertNever, type Ballot, compareConfigRefs, type Reason } from "@quorate/contracts";
+import {
+  assertNever,
+  type Ballot,
+  compareConfigRefs,
+  type GrantMessage,
+  type Reason,
+} from "@quorate/contracts";
 import { considerReadmission } from "./amnesia.ts";
 import {
   advanceElection,
@@ -31,6 +37,7 @@ import {
   noteFork,
   roleOf,
 } from "./outgoing.ts";
+import { missWatchUs, nextBallotAtUs, ridesWithMaster } from "./pace.ts";
 import { renewPromise, runningPromise } from "./promise.ts";
 import { learnCommitted, takeStored } from "./register.ts";
 import { electorateNodes } from "./quorum.ts";
@@ -173,7 +180,7 @@ function takeBallot(
   takeAcknowledgements(state, ballot);
   collectFenceReports(state, ballot, receivedAtUs);
   reasons.push(...tryStand(state, nowUs));
-  return ballot.changed;
+  return ballot.changed || ridesWithMaster(state, node, ballot.master, nowUs);
 }
 
 /** A lost count must not stay below what the actuator has seen, or it would refuse every grant of this term. */
@@ -195,24 +202,27 @@ function reconsiderPreVotes(state: QuorumState, nowUs: number): void {
 }
 
 function outgoing(state: QuorumState, nowUs: number, answer: boolean, news: boolean): QuorumEffect[] {
-  const { heartbeatUs, tokenUs } = promiseTiming(state);
+  const { tokenUs } = promiseTiming(state);
   const effects: QuorumEffect[] = [];
   if (nowUs >= state.silentUntilUs && !state.resuming) {
     const ballot = buildBallot(state, nowUs);
     const content = ballotContent(ballot);
     ballot.changed = content !== state.lastContent;
+    state.nextBallotUs = nextBallotAtUs(state, nowUs);
     if (ballot.changed || answer || nowUs >= state.nextBallotUs) {
       state.lastContent = content;
       state.lastNameUs = ballot.name.atUs;
-      state.nextBallotUs = nowUs + heartbeatUs;
+      state.lastBallotUs = nowUs;
+      state.nextBallotUs = nextBallotAtUs(state, nowUs);
       effects.push({ kind: "ballot", ballot });
       renewLeases(state);
     }
     const grant = buildGrant(state, nowUs);
     const grantNews = grantContent(grant);
-    // Leases grow with the acknowledgements; the actuator hears of it with every ballot of our own.
-    if (grantNews !== state.lastGrantContent || effects.length > 0) {
+    if (grantNews !== state.lastGrantContent || isGrantDue(state, grant)) {
       state.lastGrantContent = grantNews;
+      const { masterLeaseEndUs, nodeLeaseEndUs } = grant;
+      state.lastGrant = { atUs: nowUs, masterLeaseEndUs, nodeLeaseEndUs };
       effects.push({ kind: "grant", grant });
     }
   }
@@ -226,6 +236,20 @@ function outgoing(state: QuorumState, nowUs: number, answer: boolean, news: bool
     effects.push({ kind: "quorum", message: buildQuorumMessage(state, nowUs) });
   }
   return effects;
+}
+
+/**
+ * Leases grow with every acknowledgement. The actuator hears of the master's when it has grown by T/10, of the
+ * node's by T/3, and in any case every T/2, as it may have been started anew and know nothing.
+ */
+function isGrantDue(state: QuorumState, grant: GrantMessage): boolean {
+  const { tokenUs } = promiseTiming(state);
+  const { atUs, masterLeaseEndUs, nodeLeaseEndUs } = state.lastGrant;
+  return (
+    grant.masterLeaseEndUs - masterLeaseEndUs >= tokenUs / 10 ||
+    grant.nodeLeaseEndUs - nodeLeaseEndUs >= tokenUs / 3 ||
+    grant.stampUs - atUs >= tokenUs / 2
+  );
 }
 
 /** What of the judgement changes without a reason or a ballot of our own to tell. */
@@ -251,6 +275,7 @@ function wakeAtUs(state: QuorumState, nowUs: number): number {
   if (state.eligibleSinceUs !== null)
     for (let rank = 0; rank < 16; rank += 1) edges.push(state.eligibleSinceUs + rank * heartbeatUs);
   if (state.candidacy !== null) edges.push(state.candidacy.sinceUs + 3 * heartbeatUs);
+  edges.push(...missWatchUs(state));
   for (const edge of edges) if (edge > nowUs) candidates.push(edge);
   return Math.max(nowUs, Math.min(...candidates));
 }

@@ -70,6 +70,8 @@ export class TestCluster {
   readonly reasons: { node: NodeId; atUs: number; reason: Reason }[] = [];
   readonly members = new Map<NodeId, Member>();
   config: ClusterConfig;
+  /** Whether a ballot is lost on its way. */
+  loses: (from: NodeId, to: NodeId) => boolean = () => false;
   private readonly mail: { atUs: number; to: NodeId; ballot: Ballot }[] = [];
 
   constructor(nodes: readonly { id: NodeId; prio: number; votes?: number }[]) {
@@ -140,7 +142,8 @@ export class TestCluster {
       if (effect.kind === "ballot") {
         member.ballots.push(effect.ballot);
         for (const to of this.members.keys())
-          if (to !== id) this.mail.push({ atUs: this.nowUs + DELAY_US, to, ballot: effect.ballot });
+          if (to !== id && !this.loses(id, to))
+            this.mail.push({ atUs: this.nowUs + DELAY_US, to, ballot: effect.ballot });
       }
       if (effect.kind === "grant") {
         member.report = effect.grant;

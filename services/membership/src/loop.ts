@@ -33,7 +33,7 @@ export interface LoopOptions {
 }
 
 /** Ticks between two attempts to write down an incarnation that the disk refused. */
-const RETRY_TICKS = 200;
+const RETRY_TICKS = 50;
 
 /** Turns of the event loop after which a socket's queue has surely been read once from end to end. */
 const TURNS_MAX = Math.ceil(QUEUE_DATAGRAMS_MAX / READ_BATCH);
@@ -84,7 +84,7 @@ export class MembershipLoop {
   async start(): Promise<void> {
     await this.#rings.start();
     this.#perform(this.#begin.effects.filter((effect) => effect.kind !== "persist"));
-    this.#startClock();
+    this.#arm();
   }
 
   get state(): MembershipState {
@@ -118,7 +118,9 @@ export class MembershipLoop {
   }
 
   input(input: Exclude<MembershipInput, { kind: "tick" }>): void {
+    const waited = this.#state.waitingBallot !== null;
     this.#step(input, monotonicUs());
+    if (!waited && this.#state.waitingBallot !== null) this.#arm();
   }
 
   #step(input: MembershipInput, nowUs: number): void {
@@ -135,12 +137,12 @@ export class MembershipLoop {
     this.#door.retain(new Set(config.nodes.map((node) => node.id)));
     this.input({ kind: "configured", config: membershipConfigOf(config, this.#options.self) });
     this.#rings.configure(config);
-    if (tokenChanged) this.#startClock();
+    if (tokenChanged) this.#tick(monotonicUs());
   }
 
   /** Several goodbyes, if the core says that it is one; then nothing more is sent or heard. */
   async leave(): Promise<void> {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#stopped = true;
     for (let count = 0; count < 3; count += 1) {
       this.input({ kind: "leave" });
@@ -149,10 +151,16 @@ export class MembershipLoop {
     this.#rings.close();
   }
 
-  #startClock(): void {
-    clearInterval(this.#timer);
-    const { timing } = this.#state.config;
-    this.#timer = setInterval(() => this.#tickWhenDrained(monotonicUs(), 1), timing.tickUs / 1000);
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    const { health, waitingBallot, config } = this.#state;
+    // A ballot that waits for the send budget came after the tick was agreed on.
+    const waitUs = waitingBallot === null ? health.nextTickUs - monotonicUs() : config.timing.refillUs;
+    this.#timer = setTimeout(
+      () => this.#tickWhenDrained(monotonicUs(), 1),
+      Math.max(1, Math.ceil(waitUs / 1000)),
+    );
   }
 
   /**
@@ -175,6 +183,7 @@ export class MembershipLoop {
     this.#step({ kind: "tick" }, readUntilUs);
     this.#ticks += 1;
     if (this.#ticks % RETRY_TICKS === 0) this.#options.incarnations.retry();
+    this.#arm();
   }
 
   #newSealer(incarnation: number): Sealer {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Ballot, NodeId } from "@quorate/contracts";
+import { type CarriedBallot, carryBallot, type NodeId } from "@quorate/contracts";
 import type { Heartbeat } from "@quorate/core-membership";
 import { clusterKeyOf } from "../src/wire/key-file.ts";
 import { Opener } from "../src/wire/opener.ts";
@@ -12,8 +12,8 @@ export function bootOf(node: NodeId): string {
   return node.toString(16).padStart(16, "0");
 }
 
-export function ballotOf(node: NodeId, atUs: number, voters: readonly NodeId[] = [2, 4, 8]): Ballot {
-  return {
+export function ballotOf(node: NodeId, atUs: number, voters: readonly NodeId[] = [2, 4, 8]): CarriedBallot {
+  return carryBallot({
     node,
     name: { bootId: bootOf(node), atUs },
     changed: false,
@@ -38,7 +38,7 @@ export function ballotOf(node: NodeId, atUs: number, voters: readonly NodeId[] =
       granted: { bootId: bootOf(voter), atUs: atUs - voter },
       sinceLastGrantUs: voter * 1000,
     })),
-  };
+  });
 }
 
 export function heartbeatOf(node: NodeId, incarnation: number, more: Partial<Heartbeat> = {}): Heartbeat {
@@ -48,7 +48,8 @@ export function heartbeatOf(node: NodeId, incarnation: number, more: Partial<Hea
     incarnation,
     bootId: bootOf(node),
     goodbye: false,
-    config: null,
+    // The hint is what the evaluator has stored, as its ballot says.
+    config: more.ballot?.stored ?? null,
     hears: [{ node: 2, incarnation: 77, links: [{ ring: 0, ageUs: 5 }] }],
     ballot: null,
     ...more,

@@ -8,7 +8,7 @@ import type { Heartbeat } from "@quorate/core-membership";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { deriveKey, sealContent } from "../src/wire/cipher.ts";
-import { clusterHashOf, DATAGRAM_BYTES_MAX, writeEnvelope } from "../src/wire/envelope.ts";
+import { clusterHashOf, DATAGRAM_BYTES_MAX, PROTOCOL_VERSION, writeEnvelope } from "../src/wire/envelope.ts";
 import { clusterKeyOf, readClusterKey } from "../src/wire/key-file.ts";
 import { Opener } from "../src/wire/opener.ts";
 import { Sealer } from "../src/wire/sealer.ts";
@@ -137,7 +137,7 @@ describe("the datagram door", () => {
       expect(openerOf().open(datagram, ring, pass)).toMatchObject({ ok: false, refusal });
     }
     const renamed = Buffer.from(good);
-    renamed.writeUInt8(2, 4);
+    renamed.writeUInt8(PROTOCOL_VERSION + 1, 4);
     expect(openerOf().open(renamed, 0, pass)).toMatchObject({ refusal: "refused_version" });
   });
 
@@ -146,10 +146,11 @@ describe("the datagram door", () => {
     const bad: unknown[] = [
       heartbeatOf(5, 9),
       heartbeatOf(4, 9, { cluster: "other" }),
-      { ...heartbeatOf(4, 9), ballot: { node: 4 } },
+      { ...heartbeatOf(4, 9), ballot: { ...ballotOf(4, 1), leaving: "no" } },
+      { ...heartbeatOf(4, 9), ballot: { ...ballotOf(4, 1), stored: null } },
       { ...heartbeatOf(4, 9), hears: [{ node: 0, incarnation: 1, links: [] }] },
       { ...heartbeatOf(4, 9), bootId: "x" },
-      { incarnation: 9 },
+      { incarnation: 9, ballot: null },
     ];
     for (const heartbeat of bad) {
       const datagram = sealed(sealer, heartbeat as Heartbeat);

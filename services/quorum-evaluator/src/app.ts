@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type ClusterConfig, QuorateError } from "@quorate/contracts";
+import { type ClusterConfig, QuorateError, carryBallot, readBallot } from "@quorate/contracts";
 import { decodeText, encodeText, hostConfig, readSentDocument } from "@quorate/corosync-conf";
 import { startQuorum, timingOf } from "@quorate/core-quorum";
 import {
@@ -74,7 +74,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
     },
     send(effect) {
       if (effect.kind === "ballot")
-        bus.publishLocal("ballot", { stampUs: monotonicUs(), ballot: effect.ballot });
+        bus.publishLocal("ballot", { stampUs: monotonicUs(), ballot: carryBallot(effect.ballot) });
       else bus.publishLocal("grant", effect.grant);
     },
     publish(message, reasons) {
@@ -95,6 +95,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   });
   lifecycle.onStop("loop", () => loop.stop());
 
+  let unreadable = 0;
   // Read at every change of the configuration: the token may change at run time.
   let staleUs = timingOf(running.config.tokenMs).staleUs;
   let disarmedUntil: string | undefined = running.config.disarmedUntil;
@@ -108,9 +109,10 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   };
 
   bus.subscribeLocal("heard", (message) => {
-    if (monotonicUs() - message.stampUs <= staleUs) {
-      loop.step({ kind: "heard", ballot: message.ballot, receivedAtUs: message.receivedAtUs });
-    }
+    if (monotonicUs() - message.stampUs > staleUs) return;
+    const ballot = readBallot(message.ballot);
+    if (ballot === null) unreadable += 1;
+    else loop.step({ kind: "heard", ballot, receivedAtUs: message.receivedAtUs });
   });
   bus.subscribeLocal("peers", (message) => {
     checkDisarmed();
@@ -142,6 +144,12 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   checkDisarmed();
   loop.step({ kind: "tick" });
   serveRequests(bus, loop, diff);
+  metrics.gauge(
+    "quorate_ballots_unreadable_total",
+    "Ballots in a form that this version does not know",
+    [],
+    (gauge) => gauge.set(unreadable),
+  );
   metrics.gauge("quorate_term", "The term this node is in", [], (gauge) =>
     gauge.set(loop.snapshot.durable.term),
   );

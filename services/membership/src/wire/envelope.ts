@@ -17,7 +17,7 @@ import type { Envelope } from "@quorate/core-membership";
  *   48  …  content, AES-256-GCM; its 16 byte tag last
  * The 48 bytes of the header are authenticated with the content.
  */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const HEADER_BYTES = 48;
 export const TAG_BYTES = 16;
 /** Larger ones are dropped before anything is spent on them; 64 nodes with full ballots need about 6 kB. */

@@ -9,7 +9,7 @@ import {
   readEnvelope,
   type WireEnvelope,
 } from "./envelope.ts";
-import { HeartbeatSchema } from "./heartbeat-schema.ts";
+import { readHeartbeat } from "./heartbeat-schema.ts";
 import type { ClusterKey } from "./key-file.ts";
 
 /** What a deflated content may grow to; it is inflated only after it proved to come from a holder of the key. */
@@ -95,18 +95,16 @@ export class Opener {
   }
 
   #read(content: Buffer, envelope: WireEnvelope): Heartbeat | null {
-    let value: unknown;
-    try {
-      const plain = envelope.deflated
-        ? inflateRawSync(content, { maxOutputLength: CONTENT_BYTES_MAX })
-        : content;
-      value = JSON.parse(plain.toString("utf8"));
-    } catch {
-      return null;
+    let plain = content;
+    if (envelope.deflated) {
+      try {
+        plain = inflateRawSync(content, { maxOutputLength: CONTENT_BYTES_MAX });
+      } catch {
+        return null;
+      }
     }
-    const parsed = HeartbeatSchema.safeParse(value);
-    if (!parsed.success) return null;
-    const heartbeat = parsed.data;
+    const heartbeat = readHeartbeat(plain);
+    if (heartbeat === null) return null;
     const consistent =
       heartbeat.cluster === this.#clusterName &&
       heartbeat.node === envelope.node &&
