@@ -55,6 +55,10 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
   if (isDisarmed && !isSaid("DISARMED")) {
     add("disarmed", `Automation is off until ${status.disarmedUntil}; end it with: quorate arm`);
   }
+  for (const { path, code, message } of snapshot.refusedFiles) {
+    const remedy = `The node goes on without it. Look at the disk (dmesg, smartctl); then remove the copy: rm ${path}`;
+    add("STATE_REFUSED", `A state file was refused: ${message}`, { path, why: code, remedy });
+  }
   if (status.configuration.note !== null) add("file_differs", status.configuration.note);
   for (const entry of snapshot.config?.notHonoured ?? []) {
     add("not_honoured", entry.message, { key: entry.key, line: entry.line });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   type ClusterConfig,
@@ -12,14 +12,17 @@ import {
   type Reason,
   type ReportMessage,
 } from "@quorate/contracts";
-import { decodeText, documentDigest } from "@quorate/corosync-conf";
+import { decodeText, documentDigest, encodeText } from "@quorate/corosync-conf";
 import {
   type Bus,
   DEFAULT_RUN_DIR,
   DEFAULT_STATE_DIR,
   monotonicUs,
   readNodeFile,
+  type RefusedFile,
+  readRunningDocument,
   readStateFile,
+  refusedStateFiles,
 } from "@quorate/runtime";
 import { openBus } from "./bus-client.ts";
 import { parseConfiguration } from "./configuration-file.ts";
@@ -59,6 +62,8 @@ export interface Snapshot {
   peers: Said<{ message: PeersMessage; counters: Record<string, number>; problems: Reason[] }>;
   report: Said<ReportMessage>;
   distributor: Said<DistributorAnswer>;
+  /** State files that were once refused and still lie there. */
+  refusedFiles: RefusedFile[];
   /** From the state folder; asked for only when a service does not answer. */
   durable: Said<EvaluatorState>;
   config: ClusterConfig | null;
@@ -91,8 +96,9 @@ export function locateNode(places: Places): {
     stateDir ??= DEFAULT_STATE_DIR;
     const runningConf = join(stateDir, "config", "running.conf");
     const durable = existsSync(stateDir) ? readDurable(stateDir).value : null;
-    if (durable === null || !existsSync(runningConf)) throw error;
-    const { config } = parseConfiguration(decodeText(readFileSync(runningConf)), runningConf);
+    const text = documentOnDisk(stateDir);
+    if (durable === null || text === null) throw error;
+    const { config } = parseConfiguration(text, runningConf);
     return { nodeId: durable.node, clusterName: config.clusterName, stateDir, runDir };
   }
 }
@@ -151,6 +157,7 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
     report,
     distributor,
     durable,
+    refusedFiles: listRefused(where),
     ...document,
   };
 }
@@ -165,6 +172,20 @@ async function said<Value>(
     return { value, ageMs: Math.max(0, Math.round((monotonicUs() - stampUs) / 1000)), problem: "" };
   } catch (error) {
     return { value: null, ageMs: null, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function listRefused({ stateDir, runDir }: { stateDir: string; runDir: string }): RefusedFile[] {
+  const documents = join(stateDir, "config");
+  return [stateDir, documents, join(documents, "history"), runDir].flatMap(refusedStateFiles);
+}
+
+/** What the disk holds of the document, when somebody vouches for it. */
+function documentOnDisk(stateDir: string): string | null {
+  try {
+    return decodeText(readRunningDocument({ stateDir, configFile: "", encodeText }).bytes);
+  } catch {
+    return null;
   }
 }
 
@@ -194,7 +215,7 @@ function readDocument(
   const path = join(stateDir, "config", "running.conf");
   const candidates: Array<[Snapshot["configSource"], string | null, number | null]> = [
     ["config-distributor", distributor.value?.text ?? null, distributor.ageMs],
-    ["file", existsSync(path) ? decodeText(readFileSync(path)) : null, fileAgeMs(path)],
+    ["file", documentOnDisk(stateDir), fileAgeMs(path)],
   ];
   for (const [configSource, configText, configAgeMs] of candidates) {
     if (configText === null) continue;
@@ -202,7 +223,7 @@ function readDocument(
       const { config } = parseConfiguration(configText, path);
       return { config, configText, configSource, configAgeMs };
     } catch {
-      // A torn file: the next candidate.
+      // Of another version: the next candidate.
     }
   }
   return { config: null, configText: null, configSource: "none", configAgeMs: null };

@@ -92,6 +92,7 @@ function snapshot(parts: Partial<Snapshot> = {}): Snapshot {
     report: says(report, 20),
     distributor: says({ stored: ref, committed: ref, fileNote: null, text: CLUSTER_CONF, problems: [] }, 0),
     durable: { value: null, ageMs: null, problem: "" },
+    refusedFiles: [],
     config: parseConfiguration(CLUSTER_CONF, "cluster.conf").config,
     configText: CLUSTER_CONF,
     configSource: "config-distributor",
@@ -303,6 +304,18 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
       }),
     );
     expect(status.degraded).toEqual([amnesic, known, other, off]);
+  });
+
+  it("names a state file that was refused, and the remedy", () => {
+    const path = "/state/evaluator.json.refused";
+    const message = "/state/evaluator.json ends in the middle.";
+    const { degraded } = statusOf(
+      snapshot({ refusedFiles: [{ path, code: "STATE_TORN", message, atMs: 0 }] }),
+    );
+    expect(degraded).toMatchObject([
+      { code: "STATE_REFUSED", message: expect.stringContaining(message), facts: { why: "STATE_TORN" } },
+    ]);
+    expect(degraded[0]?.facts?.["remedy"]).toContain(`rm ${path}`);
   });
 
   it("says nothing of a node's own state while its evaluator is silent", () => {

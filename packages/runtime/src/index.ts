@@ -37,14 +37,15 @@ export {
   renderNatsServerConf,
 } from "./nats-server.ts";
 export {
-  formatPidFile,
   identifyProcess,
   isAlive,
   type ProcessIdentity,
   pidFilePath,
   processStartTime,
   readPidFile,
+  writePidFile,
 } from "./pid-file.ts";
+export { readRunFile, writeRunFileSync } from "./run-file.ts";
 export { type DocumentPlaces, type RunningDocument, readRunningDocument } from "./running-document.ts";
 export {
   type BusCredentials,

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** A process named for ever on this boot: the start time tells it from a later one with the same number. */
@@ -35,8 +35,22 @@ export function pidFilePath(runDir: string, name: string): string {
   return join(runDir, "pids", `${name}.pid`);
 }
 
-export function formatPidFile(process: ProcessIdentity): string {
+function formatPidFile(process: ProcessIdentity): string {
   return `${process.pid} ${process.startTime}\n`;
+}
+
+/**
+ * Written in one step and not made durable: it ends with the boot. Best effort; without it the process is known again
+ * by its arguments.
+ */
+export function writePidFile(path: string, process: ProcessIdentity): void {
+  try {
+    const temporary = `${path}.new`;
+    writeFileSync(temporary, formatPidFile(process));
+    renameSync(temporary, path);
+  } catch {
+    // A full run directory must end no supervisor.
+  }
 }
 
 /** The process a pid file names, if it is alive; null for a missing, broken or outdated file. */

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { HEALTH_PORTS, type NodeId, NodeIdSchema, QuorateError, type ServiceName } from "@quorate/contracts";
 import { z } from "zod";
 import { bootId } from "./clock.ts";
 import { createLogger, LOG_LEVELS, type Logger } from "./logger.ts";
+import { readRunFile } from "./run-file.ts";
 import { readRunningDocument } from "./running-document.ts";
 
 /** `<run-dir>/bus.json` and `<run-dir>/reader.json`: how to reach the node's own nats-server. Mode 0600. */
@@ -49,37 +49,14 @@ export const DEFAULT_KEYS_DIR = "/etc/quorate";
 export const DEFAULT_CONFIG_FILE = "/etc/quorate/cluster.conf";
 export const DEFAULT_HEALTH_BASE = 7400;
 
-function readJsonFile<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new QuorateError(
-      "BUS_UNREACHABLE",
-      `Cannot read ${path}: ${(error as Error).message}.`,
-      "Start the node with `quorate node run`, which writes it; or name its run directory with --run-dir.",
-      { cause: error },
-    );
-  }
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) {
-    throw new QuorateError(
-      "MESSAGE_INVALID",
-      `${path} has not the agreed form: ${parsed.error.issues[0]?.message ?? "?"}.`,
-      "Remove it and start the node again with `quorate node run`, which writes it anew.",
-    );
-  }
-  return parsed.data;
-}
-
-/** Throws QuorateError BUS_UNREACHABLE when the node was never started here. */
+/** Throws QuorateError BUS_UNREACHABLE when the node was never started here, and as `readRunFile`. */
 export function readBusCredentials(runDir: string, file = "bus.json"): BusCredentials {
-  return readJsonFile(join(runDir, file), BusCredentialsSchema);
+  return readRunFile(join(runDir, file), BusCredentialsSchema);
 }
 
-/** Throws QuorateError BUS_UNREACHABLE when the node was never started here. */
+/** Throws QuorateError BUS_UNREACHABLE when the node was never started here, and as `readRunFile`. */
 export function readNodeFile(runDir: string): NodeFile {
-  return readJsonFile(join(runDir, "node.json"), NodeFileSchema);
+  return readRunFile(join(runDir, "node.json"), NodeFileSchema);
 }
 
 /**

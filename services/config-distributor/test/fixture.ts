@@ -17,11 +17,11 @@ import { sameRef } from "@quorate/core-config";
 import {
   Bus,
   createLogger,
-  formatPidFile,
   identifyProcess,
   type Lifecycle,
   monotonicUs,
   type ServiceContext,
+  writePidFile,
 } from "@quorate/runtime";
 import { startDistributor } from "../src/app.ts";
 
@@ -142,8 +142,7 @@ cluster { name: test, listen: "127.0.0.1:${routePort}", routes: [${routes}] }
     });
     await until("nats-server ready", () => this.natsLog.includes("Server is ready"));
     const identity = identifyProcess(child.pid ?? 0);
-    if (identity !== null)
-      writeFileSync(join(this.runDir, "pids", "nats-server.pid"), formatPidFile(identity));
+    if (identity !== null) writePidFile(join(this.runDir, "pids", "nats-server.pid"), identity);
     this.bus = this.connect("test");
     await until("bus", () => this.bus.connected);
     this.bus.subscribeLocal("stored", ({ ref, from }) => this.onStored?.(ref, from));

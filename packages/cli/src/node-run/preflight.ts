@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { randomBytes } from "node:crypto";
@@ -11,16 +11,20 @@ import {
   QuorateError,
   SERVICES,
 } from "@quorate/contracts";
+import { decodeText, encodeText } from "@quorate/corosync-conf";
 import {
   BusCredentialsSchema,
   DEFAULT_HEALTH_BASE,
   type NodeFile,
   type ProcessIdentity,
   pidFilePath,
+  type RunningDocument,
   readPidFile,
-  writeFileDurablySync,
+  readRunFile,
+  readRunningDocument,
+  writeRunFileSync,
 } from "@quorate/runtime";
-import { findNode, loadConfiguration, refuseDangerous } from "../configuration-file.ts";
+import { findNode, loadConfiguration, parseConfiguration, refuseDangerous } from "../configuration-file.ts";
 import { checkClusterKeys } from "../keys/cluster-keys.ts";
 import { nodePrograms, type Program } from "./programs.ts";
 import { findRunning } from "./supervised-process.ts";
@@ -74,13 +78,14 @@ export async function preflight(options: NodeRunOptions): Promise<Preflight> {
     findNode(config, String(options.nodeId));
   });
   const runningConf = join(options.stateDir, "config", "running.conf");
-  if (!existsSync(runningConf)) throw stateMissing(options);
+  const document = readRunning(options);
+  if (document.refused !== null) warnings.push(`${document.refused.message} ${document.refused.hint}`);
   if (!existsSync(join(options.stateDir, "evaluator.json"))) {
     warnings.push(
       "evaluator.json is missing: the node has no vote until a master elected without it re-admits it.",
     );
   }
-  const { config } = loadConfiguration(runningConf);
+  const { config } = parseConfiguration(decodeText(document.bytes), runningConf);
   await attempt(() => refuseDangerous(config, runningConf));
   const self = findNode(config, String(options.nodeId));
   await attempt(() => checkClusterKeys(options.keysDir));
@@ -107,6 +112,14 @@ function refuseSecond(runDir: string): void {
     `Process ${other.pid} runs this node already (run directory ${runDir}).`,
     `Stop it first: kill ${other.pid}. A second node on one host needs --run-dir, --state-dir and ports of its own.`,
   );
+}
+
+function readRunning(options: NodeRunOptions): RunningDocument {
+  try {
+    return readRunningDocument({ stateDir: options.stateDir, configFile: options.config, encodeText });
+  } catch (error) {
+    throw error instanceof QuorateError && error.code === "STATE_MISSING" ? stateMissing(options) : error;
+  }
 }
 
 function stateMissing(options: NodeRunOptions): QuorateError {
@@ -152,10 +165,15 @@ async function refuseTaken(host: string, port: number, what: string, option: str
   });
 }
 
-/** Writes what services and tools read to find the bus. Passwords stay the same while the files are there. */
-export function writeRunFiles(options: NodeRunOptions, config: ClusterConfig): void {
-  mkdirSync(join(options.runDir, "pids"), { recursive: true, mode: 0o755 });
-  mkdirSync(join(options.stateDir, "log"), { recursive: true, mode: 0o750 });
+/** One file of the run directory and what has to stand in it. */
+interface RunFile {
+  path: string;
+  content: object;
+  mode: number;
+}
+
+/** What services and tools read to find the bus. Passwords stay the same while they are known. */
+export function runFiles(options: NodeRunOptions, config: ClusterConfig): RunFile[] {
   const node: NodeFile = {
     nodeId: options.nodeId,
     clusterName: config.clusterName,
@@ -166,24 +184,36 @@ export function writeRunFiles(options: NodeRunOptions, config: ClusterConfig): v
     busPort: options.busPort,
     healthBase: options.healthBase,
   };
-  writeFileSync(join(options.runDir, "node.json"), `${JSON.stringify(node, null, 2)}\n`, { mode: 0o644 });
-  for (const [file, user] of [
-    ["bus.json", "service"],
-    ["reader.json", "reader"],
-  ] as const) {
-    const path = join(options.runDir, file);
-    const content = {
-      url: `nats://127.0.0.1:${options.busPort}`,
-      user,
-      password: knownPassword(path) ?? randomBytes(24).toString("base64url"),
-    };
-    writeFileDurablySync(path, `${JSON.stringify(content)}\n`, { mode: 0o600 });
-  }
+  const url = `nats://127.0.0.1:${options.busPort}`;
+  const credentials = (["service", "reader"] as const).map((user) => {
+    const path = join(options.runDir, user === "service" ? "bus.json" : "reader.json");
+    const password =
+      knownPassword(path) ?? servedPassword(options.runDir, user) ?? randomBytes(24).toString("base64url");
+    return { path, content: { url, user, password }, mode: 0o600 };
+  });
+  return [{ path: join(options.runDir, "node.json"), content: node, mode: 0o644 }, ...credentials];
+}
+
+/** Compares and repairs: what is as it has to be is left alone. Throws QuorateError DISK_FULL. */
+export function writeRunFiles(options: NodeRunOptions, files: readonly RunFile[]): void {
+  mkdirSync(join(options.runDir, "pids"), { recursive: true, mode: 0o755 });
+  mkdirSync(join(options.stateDir, "log"), { recursive: true, mode: 0o750 });
+  for (const { path, content, mode } of files) writeRunFileSync(path, content, mode);
 }
 
 function knownPassword(path: string): string | undefined {
   try {
-    return BusCredentialsSchema.parse(JSON.parse(readFileSync(path, "utf8"))).password;
+    return readRunFile(path, BusCredentialsSchema).password;
+  } catch {
+    return undefined;
+  }
+}
+
+/** From what the server was told: processes that run on know no other one. */
+function servedPassword(runDir: string, user: string): string | undefined {
+  try {
+    const text = readFileSync(join(runDir, "nats-server.conf"), "utf8");
+    return new RegExp(`user: "${user}", password: "([A-Za-z0-9_-]{32})"`).exec(text)?.[1];
   } catch {
     return undefined;
   }

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
-  formatPidFile,
   identifyProcess,
   isAlive,
   type ProcessIdentity,
   pidFilePath,
   readPidFile,
+  writePidFile,
 } from "@quorate/runtime";
 import { lastWords, openLog } from "./log-file.ts";
 import type { Program } from "./programs.ts";
@@ -128,7 +128,7 @@ export class SupervisedProcess {
   }
 
   #writePidFile(identity: ProcessIdentity): void {
-    writeFileSync(this.#pidFile, formatPidFile(identity));
+    writePidFile(this.#pidFile, identity);
   }
 
   #ended(how: string): void {

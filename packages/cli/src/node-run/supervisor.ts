@@ -1,20 +1,22 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
+import { QuorateError } from "@quorate/contracts";
 import {
   applyNatsServerConf,
   Bus,
   bootId,
   EventPublisher,
-  formatPidFile,
+  holdFolder,
   identifyProcess,
   type Logger,
   createLogger,
   pidFilePath,
   readBusCredentials,
+  writePidFile,
 } from "@quorate/runtime";
 import { rotateLogs } from "./log-file.ts";
-import { type NodeRunOptions, preflight, writeRunFiles } from "./preflight.ts";
+import { type NodeRunOptions, preflight, runFiles, writeRunFiles } from "./preflight.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 
 /** How late the end of an adopted process may be noticed. Children of our own report it themselves. */
@@ -31,10 +33,13 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
   const { config, programs, running, warnings } = await preflight(options);
   const logger = createLogger({ service: "supervisor", node: options.nodeId });
   for (const warning of warnings) logger.warn(warning);
-  writeRunFiles(options, config);
+  const files = runFiles(options, config);
+  writeRunFiles(options, files);
+  // The pid file is what people read; this is what holds, whatever becomes of the file.
+  await holdFolder(options.runDir);
   const pidFile = pidFilePath(options.runDir, "supervisor");
   const self = identifyProcess(process.pid);
-  if (self !== null) writeFileSync(pidFile, formatPidFile(self));
+  if (self !== null) writePidFile(pidFile, self);
   await applyNatsServerConf(options, config);
 
   const bus = new Bus({
@@ -69,6 +74,7 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
         ended(name, pid, how, restartInMs) {
           ends.set(name, how.split(":", 1)[0] ?? how);
           logger.warn({ process: name, pid, restartInMs }, `${name} ended: ${how}`);
+          repairRunFiles(options, files, logger);
         },
       }),
   );
@@ -133,6 +139,20 @@ async function stopAll(supervised: SupervisedProcess[]): Promise<void> {
   await stop(["quorum-evaluator", "config-distributor"], STOP_LIMIT_MS);
   await stop(["membership"], STOP_LIMIT_MS);
   await stop(["nats-server"], STOP_LIMIT_MS);
+}
+
+/** What a process needs for its start may be what it ended for. */
+function repairRunFiles(
+  options: NodeRunOptions,
+  files: Parameters<typeof writeRunFiles>[1],
+  logger: Logger,
+): void {
+  try {
+    writeRunFiles(options, files);
+  } catch (error) {
+    if (!(error instanceof QuorateError)) throw error;
+    logger.error({ code: error.code, hint: error.hint }, error.message);
+  }
 }
 
 function preferSelf(): void {
