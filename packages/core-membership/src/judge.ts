@@ -1,9 +1,15 @@
 import type { NodeId, PeerState, Reason } from "@quorate/contracts";
 import type { Instant, LinkState, MembershipState, PeerRecord } from "./state.ts";
 
-/** Time since `instant` in which we did listen: what passed while our own loop slept is not the peer's silence. */
-function silenceSince(instant: Instant, nowUs: number, blindUs: number): number {
-  return Math.max(0, nowUs - instant.atUs - (blindUs - instant.blindUs));
+/**
+ * Time since `instant` in which we did listen: what passed while our own loop slept is not the peer's silence.
+ * Time that no tick has accounted for yet counts only as far as a tick in time would have come: whoever is
+ * judged by another input of a thawed process (one datagram, a new configuration) is not accused by its sleep.
+ */
+function silenceSince(instant: Instant, nowUs: number, state: MembershipState): number {
+  const { lastTickUs, nextTickUs, blindUs } = state.health;
+  const listenedUntilUs = Math.max(lastTickUs, Math.min(nowUs, nextTickUs + state.config.timing.tickUs));
+  return Math.max(0, listenedUntilUs - instant.atUs - (blindUs - instant.blindUs));
 }
 
 export interface LinkVerdict {
@@ -18,7 +24,7 @@ export interface LinkVerdict {
 export function judgeLink(state: MembershipState, link: LinkState, nowUs: number): LinkVerdict {
   const limitUs = state.config.timing.suspectUs * state.health.patience;
   const silence = (instant: Instant | null): number =>
-    instant === null ? Number.POSITIVE_INFINITY : silenceSince(instant, nowUs, state.health.blindUs);
+    instant === null ? Number.POSITIVE_INFINITY : silenceSince(instant, nowUs, state);
   const hearsUs = silence(link.heard);
   const heardUs = silence(link.confirmed);
   return { ring: link.ring, hearsUs, heardUs, hears: hearsUs <= limitUs, heard: heardUs <= limitUs };
@@ -46,7 +52,7 @@ export function judgePeer(state: MembershipState, peer: PeerRecord, nowUs: numbe
   }
   const hearsUs = Math.min(Number.POSITIVE_INFINITY, ...links.map((link) => link.hearsUs));
   const audible = links.filter((link) => link.hears);
-  const watchedUs = silenceSince(peer.watched, nowUs, state.health.blindUs);
+  const watchedUs = silenceSince(peer.watched, nowUs, state);
   if (hearsUs === Number.POSITIVE_INFINITY) {
     return watchedUs > deadUs ? neverHeard(state, peer, nowUs) : awaited(peer);
   }

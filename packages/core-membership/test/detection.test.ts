@@ -202,6 +202,22 @@ describe("own health", () => {
     expect(world.lastPeers(1).patience).toBe(1);
   });
 
+  it("accuses nobody by what it was reading when it was stopped, nor by a new configuration before its tick", () => {
+    const world = new World([1, 2, 3]);
+    world.run(2 * T);
+    world.freeze(1);
+    world.run(4 * T);
+    const before = world.effectsOf(1, "peer-changed").length;
+    const [first] = world.host(1).queue.splice(0);
+    if (first === undefined) throw new Error("nothing was sent to the frozen node");
+    world.host(1).frozen = false;
+    // It was taken from the socket, its time read, and then the process stood still.
+    world.input(1, first.input);
+    world.input(1, { kind: "configured", config: configOf(1, [1, 2, 3]) });
+    world.input(1, { kind: "own-problem", problem: null });
+    expect(world.effectsOf(1, "peer-changed").length).toBe(before);
+  });
+
   it("stamps what it tells with the last tick, by which everything was read", () => {
     const world = new World([1, 2]);
     world.run(2 * T);
@@ -213,7 +229,8 @@ describe("own health", () => {
     for (const { input } of backlog) world.input(1, input);
     expect(world.lastPeers(1).stampUs).toBeLessThanOrEqual(tickUs);
     world.input(1, { kind: "tick" });
-    world.input(1, { kind: "own-problem", problem: null });
+    world.nowUs += T / 2;
+    world.input(1, { kind: "tick" });
     expect(world.lastPeers(1).stampUs).toBe(world.nowUs);
   });
 

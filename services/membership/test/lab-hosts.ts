@@ -168,6 +168,18 @@ export class LabHost {
     return path;
   }
 
+  /** Why a peer was ever said to have failed after `fromMs`, and what the loop said of itself by then. */
+  failuresOf(peer: number, fromMs: number): string[] {
+    const failures: string[] = [];
+    for (const line of this.lines) {
+      if (line.kind !== "peers" || line.atMs < fromMs) continue;
+      const { peers, patience } = line["message"] as PeersMessage;
+      const told = peers.find((candidate) => candidate.node === peer && candidate.state === "failed");
+      if (told !== undefined) failures.push(`${JSON.stringify(told)} with patience ${patience}`);
+    }
+    return failures.length === 0 ? [] : [...failures, ...this.logs.slice(-8)];
+  }
+
   async status(): Promise<Record<string, number>> {
     const from = this.lines.length;
     this.order({ kind: "status" });
