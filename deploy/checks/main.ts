@@ -6,8 +6,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { endPrograms, runProgram } from "./programs.ts";
+import { StallWitness } from "./stall-witness.ts";
 import { type Check, checks, type ProgramCheck, type TestCheck } from "./table.ts";
-import { countReport, parseReport, type TestFailure } from "./test-report.ts";
+import { countReport, parseReport, type TestCount, type TestFailure } from "./test-report.ts";
 
 const root = dirname(dirname(import.meta.dirname));
 
@@ -73,7 +74,53 @@ async function runTestCheck(
       failures: [{ what: "these tests make network namespaces: run them as root", rerun }],
     };
   }
-  const file = join(folder, `${check.name}.json`);
+  const witness = new StallWitness();
+  const first = await runVitest(check, forVitest, join(folder, `${check.name}.json`));
+  witness.stop();
+  if (typeof first === "string") return { check, passed: 0, failures: [{ what: first, rerun }] };
+  let { passed } = first;
+  const failures: TestFailure[] = [];
+  for (const failure of first.failures) {
+    const again = await runAgain(check, failure, witness, join(folder, `${check.name}-again.json`));
+    passed += again.passed;
+    failures.push(...again.failures);
+  }
+  return { check, passed, failures: failures.map((failure) => describe(failure, rerun)) };
+}
+
+/** How many tests one run may try again: more than a few is no accident. */
+const AGAIN_MAX = 3;
+let triedAgain = 0;
+
+/**
+ * A test that failed while the machine stood still says nothing, so it is run once more, alone, and that counts.
+ * One that failed on a machine that ran has failed.
+ */
+async function runAgain(
+  check: TestCheck,
+  failure: TestFailure,
+  witness: StallWitness,
+  file: string,
+): Promise<TestCount> {
+  const stallMs = witness.longestMs(failure.fromMs, failure.untilMs);
+  const failed = { passed: 0, failures: [failure] };
+  if (stallMs === 0 || failure.name === undefined || triedAgain >= AGAIN_MAX) return failed;
+  triedAgain += 1;
+  process.stdout.write(
+    `\n== again, alone: the machine stood still for ${stallMs} ms while this failed (${failure.reason}):\n` +
+      `   ${relative(root, failure.file)} > ${failure.name}\n`,
+  );
+  const second = await runVitest(check, [failure.file, "-t", escaped(failure.name)], file);
+  return typeof second === "string" || second.passed === 0 ? failed : second;
+}
+
+/** What vitest counted, or why it could not. `forVitest` chooses some of the tests; empty is all. */
+async function runVitest(
+  check: TestCheck,
+  forVitest: readonly string[],
+  file: string,
+): Promise<TestCount | string> {
+  rmSync(file, { force: true });
   const command = [
     "vitest",
     "run",
@@ -86,22 +133,17 @@ async function runTestCheck(
     cwd: root,
     timeoutMs: check.timeoutMs,
   });
-  if (end.timedOut) {
-    return { check, passed: 0, failures: [{ what: `did not end in ${check.timeoutMs / 1000} s`, rerun }] };
-  }
-  if (!existsSync(file)) {
-    return {
-      check,
-      passed: 0,
-      failures: [{ what: `vitest ended with ${end.exitCode} and no report`, rerun }],
-    };
-  }
-  const report = parseReport(readFileSync(file, "utf8"));
-  const { passed, failures } = countReport(report, {
+  if (end.timedOut) return `did not end in ${check.timeoutMs / 1000} s`;
+  if (!existsSync(file)) return `vitest ended with ${end.exitCode} and no report`;
+  return countReport(parseReport(readFileSync(file, "utf8")), {
     exitCode: end.exitCode,
     isPartial: forVitest.length > 0,
   });
-  return { check, passed, failures: failures.map((failure) => describe(failure, rerun)) };
+}
+
+/** For `vitest -t`, which takes a regular expression. */
+function escaped(name: string): string {
+  return name.replaceAll(/[$^*+?.()|[\]{}\\]/g, "\\$&");
 }
 
 function describe(failure: TestFailure, rerun: string): { what: string; rerun: string } {
@@ -112,7 +154,7 @@ function describe(failure: TestFailure, rerun: string): { what: string; rerun: s
   if (failure.name === undefined) {
     return { what: `${file}: ${failure.reason}`, rerun: `${rerun} ${file}` };
   }
-  const name = failure.name.replaceAll(/[$^*+?.()|[\]{}\\]/g, "\\$&").replaceAll("'", "'\\''");
+  const name = escaped(failure.name).replaceAll("'", "'\\''");
   return { what: `${file} > ${failure.name}: ${failure.reason}`, rerun: `${rerun} ${file} -t '${name}'` };
 }
 

@@ -81,13 +81,13 @@ export const checks: readonly Check[] = [
     name: "unit",
     judges: "tests that need no lab, in parallel",
     needsRoot: false,
-    timeoutMs: 7 * minuteMs,
+    timeoutMs: 12 * minuteMs,
   },
   {
     kind: "tests",
     name: "lab",
     judges: "tests on real hosts made of namespaces, one after the other",
     needsRoot: true,
-    timeoutMs: 11 * minuteMs,
+    timeoutMs: 18 * minuteMs,
   },
 ];

@@ -6,6 +6,9 @@ export type TestFailure = {
   readonly file: string;
   readonly name: string | undefined;
   readonly reason: string;
+  /** When its file ran, milliseconds of the wall clock; 0 when that is not known. */
+  readonly fromMs: number;
+  readonly untilMs: number;
 };
 
 type Report = {
@@ -13,6 +16,8 @@ type Report = {
     readonly name: string;
     readonly status: string;
     readonly message?: string;
+    readonly startTime?: number;
+    readonly endTime?: number;
     readonly assertionResults: readonly {
       readonly ancestorTitles: readonly string[];
       readonly title: string;
@@ -42,8 +47,10 @@ export function countReport(
 ): TestCount {
   let passed = 0;
   const failures: TestFailure[] = [];
+  const never = { fromMs: 0, untilMs: 0 };
   for (const file of report.testResults) {
     let failedHere = 0;
+    const when = { fromMs: file.startTime ?? 0, untilMs: file.endTime ?? 0 };
     for (const test of file.assertionResults) {
       // As `vitest -t` wants it.
       const name = [...test.ancestorTitles, test.title].join(" > ");
@@ -52,21 +59,22 @@ export function countReport(
       } else if (test.status === "failed" || !run.isPartial) {
         const reason =
           test.status === "failed" ? firstLine(test.failureMessages?.[0]) : `was not run (${test.status})`;
-        failures.push({ file: file.name, name, reason });
+        failures.push({ file: file.name, name, reason, ...when });
         failedHere += 1;
       }
     }
     if (file.status === "failed" && failedHere === 0) {
-      failures.push({ file: file.name, name: undefined, reason: firstLine(file.message) });
+      failures.push({ file: file.name, name: undefined, reason: firstLine(file.message), ...when });
     }
   }
   if (passed + failures.length === 0) {
-    failures.push({ file: "", name: undefined, reason: "no test ran" });
+    failures.push({ file: "", name: undefined, reason: "no test ran", ...never });
   } else if (run.exitCode !== 0 && failures.length === 0) {
     failures.push({
       file: "",
       name: undefined,
       reason: `vitest ended with ${run.exitCode}: see its output above`,
+      ...never,
     });
   }
   return { passed, failures };

@@ -9,6 +9,8 @@ function reportOf(...files: readonly { status: string; message?: string; tests: 
     name: `/repository/${index}.test.ts`,
     status: file.status,
     message: file.message ?? "",
+    startTime: 1000 + index,
+    endTime: 2000 + index,
     assertionResults: file.tests,
   }));
   return parseReport(JSON.stringify({ testResults }));
@@ -30,7 +32,15 @@ test("each test counts as one", () => {
   });
   expect(count).toEqual({
     passed: 2,
-    failures: [{ file: "/repository/0.test.ts", name: "suite > inner > bad", reason: "expected 1 to be 2" }],
+    failures: [
+      {
+        file: "/repository/0.test.ts",
+        name: "suite > inner > bad",
+        reason: "expected 1 to be 2",
+        fromMs: 1000,
+        untilMs: 2000,
+      },
+    ],
   });
 });
 
