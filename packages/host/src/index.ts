@@ -19,7 +19,8 @@ export type {
   GateStats,
   GateVip,
 } from "./gate/gate.ts";
-export type { LeaseGateOptions } from "./gate/lease-gate.ts";
+export type { FilterAnswer, FilterReading, KernelFilter } from "./gate/kernel-filter.ts";
+export { LeaseGate, type LeaseGateOptions } from "./gate/lease-gate.ts";
 export { createRealGate, type RealGateOptions } from "./gate/real-gate.ts";
 export { createFakeLinkMonitor } from "./link-monitor/fake-link-monitor.ts";
 export type { LinkEvent, LinkMonitor } from "./link-monitor/link-monitor.ts";

@@ -1,128 +1,288 @@
 import {
+  type Ballot,
+  CLOCK_RATE_ERROR,
   compareConfigRefs,
   type ConfigRef,
   type EvaluatorState,
+  type GrantMessage,
   type NodeId,
+  quorumOf,
   type QuorumMessage,
+  type ReportMessage,
+  type View,
 } from "@quorate/contracts";
-import { timingOf } from "@quorate/core-quorum";
+import type { StoredDocument } from "@quorate/core-config";
+import { compareGrantNames } from "@quorate/core-failover";
 import type { Host } from "./host.ts";
+import type { Invariant, Violation } from "./options.ts";
+import type { World } from "./world.ts";
 
-export type Violation = { invariant: string; atUs: number; message: string };
+type Lease = { term: number; fromUs: number; untilUs: number };
+type Chosen = { ref: ConfigRef; atUs: number };
 
-/** What the checker sees of the world: the hosts' gates and clocks. */
-export type Sight = {
-  readonly tokenMs: number;
-  hosts(): Host[];
-  localUs(host: Host): number;
-  nowUs(): number;
-};
-
-/** Watches the invariants from outside: the gates, and what was said; never what a core believes of others. */
+/**
+ * Looks at the world: kernels, disks, and what was said aloud; never at what a core believes. Called at every
+ * change, so that nothing between two looks is missed: an overlap begins at the instant of some change.
+ */
 export class Checker {
   readonly violations: Violation[] = [];
+  readonly holes = new Map<string, number>();
   elections = 0;
-  private readonly sight: Sight;
+  private readonly world: World;
   private readonly masters = new Map<number, NodeId>();
+  /** The newest master lease that each node has said it has. */
+  private readonly leases = new Map<NodeId, Lease>();
+  private readonly released = new Map<NodeId, number>();
   private readonly views = new Map<string, string>();
   private readonly documents = new Map<string, string>();
-  private committed: ConfigRef | null = null;
+  /** Who has ever stored a document under the term in which it counts. */
+  private readonly holders = new Map<string, Set<NodeId>>();
+  private chosen: Chosen | null = null;
+  private readonly chosenKeys = new Set<string>();
+  /** What each node last said as a master: whom it takes for fenced. */
+  private readonly judgements = new Map<NodeId, QuorumMessage>();
+  private readonly firstClaims = new Set<string>();
 
-  constructor(sight: Sight) {
-    this.sight = sight;
+  constructor(world: World) {
+    this.world = world;
   }
 
-  /** INV-5: versions rise, and any later master holds the newest committed one. */
-  noteCommitted(message: QuorumMessage): void {
-    const { committed } = message;
-    if (message.role !== "master" || committed === null) return;
-    const before = this.committed;
-    if (before !== null && message.term > before.term && committed.version < before.version) {
-      this.violate(
-        "INV-5",
-        `version ${before.version} was committed, the master of term ${message.term} has ${committed.version}`,
-      );
+  violate(invariant: Invariant, message: string): void {
+    const { world } = this;
+    world.tell(() => `VIOLATION ${invariant}: ${message}`);
+    const sight = [...world.hosts.values()].map((host) => describeHost(host));
+    this.violations.push({ invariant, atUs: world.nowUs, message, world: sight });
+  }
+
+  /** INV-1, whenever a host may have begun to answer for the address. */
+  noteAnswering(host: Host): void {
+    if (!host.answers) return;
+    this.world.lastHolder = host.id;
+    for (const other of this.world.hosts.values()) {
+      if (other === host || !other.answers) continue;
+      if (host.kernel.wasFlushed || other.kernel.wasFlushed) {
+        this.hole("ruleset flushed");
+        continue;
+      }
+      this.violate("INV-1", `nodes ${host.id} and ${other.id} both answer for the address`);
     }
-    if (before === null || compareConfigRefs(committed, before) > 0) this.committed = committed;
+  }
+
+  /** A host lost its power: what it held is gone. */
+  noteGone(host: Host): void {
+    this.leases.delete(host.id);
+    this.judgements.delete(host.id);
+  }
+
+  /** INV-5 and INV-6: what reaches the disk of the evaluator. */
+  noteEvaluatorSaved(host: Host, state: EvaluatorState): void {
+    this.noteView(state.view);
+    if (state.amnesic || state.stored.term !== state.term || state.stored.term === 0) return;
+    const key = refKey(state.stored);
+    let holders = this.holders.get(key);
+    if (holders === undefined) {
+      holders = new Set();
+      this.holders.set(key, holders);
+    }
+    if (holders.has(host.id)) return;
+    holders.add(host.id);
+    const has = holders;
+    const everywhere = [state.voters, ...state.jointWith].every((voters) => {
+      let votes = 0;
+      for (const node of voters.nodes) if (has.has(node.id)) votes += node.votes;
+      return votes >= quorumOf(voters.totalVotes);
+    });
+    if (everywhere && !this.chosenKeys.has(key)) this.noteChosen(state.stored);
+  }
+
+  /** INV-6: what a ballot says is on the disk at the moment it is sent. INV-2 and INV-5: what it claims. */
+  noteBallot(host: Host, ballot: Ballot): void {
+    const disk = host.disk.evaluator;
+    if (disk === null) this.violate("INV-6", `node ${host.id} sent a ballot and has no state on its disk`);
+    else {
+      const differs =
+        (disk.bootId !== ballot.name.bootId && "boot") ||
+        (disk.term !== ballot.term && "term") ||
+        (disk.follows !== ballot.follows && "vote") ||
+        (disk.out !== ballot.out && "out") ||
+        (disk.amnesic !== ballot.amnesic && "amnesia") ||
+        (compareConfigRefs(disk.stored, ballot.stored) !== 0 && "stored configuration") ||
+        ((disk.view.term !== ballot.view.term || disk.view.number !== ballot.view.number) && "view") ||
+        (ballot.released !== null && disk.overTerm !== ballot.released.term && "release") ||
+        null;
+      if (differs !== null)
+        this.violate("INV-6", `node ${host.id} sent a ballot whose ${differs} is not on its disk`);
+    }
+    this.noteView(ballot.view);
+    if (ballot.released !== null) this.released.set(host.id, ballot.released.term);
+    if (ballot.master) this.noteMaster(host, ballot.term, ballot.stored);
+    if (ballot.committed !== null) this.noteCommitted(host, ballot.committed);
+  }
+
+  /** INV-2: one master lease at any instant; one that lapsed for a token, or was released, never comes back. */
+  noteGrant(host: Host, grant: GrantMessage): void {
+    const nowUs = this.world.nowUs;
+    const known = this.leases.get(host.id);
+    const runs = grant.role === "master" && !grant.close && grant.masterLeaseEndUs > host.localUs();
+    if (!runs) {
+      if (known !== undefined && known.untilUs > nowUs) known.untilUs = nowUs;
+      return;
+    }
+    const untilUs = host.clock.realUs(grant.masterLeaseEndUs);
+    const released = this.released.get(host.id) ?? 0;
+    if (released >= grant.term)
+      this.violate("INV-2", `node ${host.id} released term ${released} and is master of term ${grant.term}`);
+    const lapsedUs = known === undefined ? 0 : host.clock.realUs(grant.stampUs) - known.untilUs;
+    if (known?.term === grant.term && lapsedUs > this.world.tokenUs * (1 + CLOCK_RATE_ERROR))
+      this.violate("INV-2", `the mastership of node ${host.id} in term ${grant.term} lapsed and came back`);
+    for (const [node, lease] of this.leases) {
+      if (node !== host.id && lease.untilUs > nowUs)
+        this.violate(
+          "INV-2",
+          `nodes ${host.id} (term ${grant.term}) and ${node} (term ${lease.term}) both hold the master lease`,
+        );
+    }
+    this.leases.set(host.id, { term: grant.term, fromUs: nowUs, untilUs });
+  }
+
+  /** INV-3: whom a master with a lease takes for fenced has its gates shut, then and later. */
+  noteQuorum(host: Host, message: QuorumMessage): void {
+    this.judgements.set(host.id, message);
+    if (message.committed !== null) this.noteCommitted(host, message.committed);
+    if (message.role !== "master") return;
+    for (const fence of message.fences)
+      if (fence.verdict === "yes") this.checkFence(host, message, fence.node);
+  }
+
+  /** INV-3 and INV-7, whenever the gates of a node's virtual machines open or stay open for longer. */
+  noteNodeGate(host: Host): void {
+    const disk = host.disk.evaluator;
+    if (disk === null || disk.amnesic || disk.out)
+      this.violate(
+        "INV-7",
+        `node ${host.id} opens its gates while it is ${disk?.out === true ? "out" : "amnesic"}`,
+      );
+    for (const [node, message] of this.judgements) {
+      const master = this.world.hosts.get(node);
+      if (master === undefined || message.role !== "master") continue;
+      if (message.fences.some((fence) => fence.node === host.id && fence.verdict === "yes"))
+        this.checkFence(master, message, host.id);
+    }
+  }
+
+  /** INV-6: a confirmed close is on the disk. */
+  noteReport(host: Host, report: ReportMessage): void {
+    if (report.shutConfirmed === null) return;
+    if (compareGrantNames(host.run.closed, report.shutConfirmed) < 0)
+      this.violate("INV-6", `node ${host.id} confirmed a close that it has not written down`);
+  }
+
+  /** INV-6: only what is durable is announced. */
+  noteAnnounced(host: Host, ref: ConfigRef): void {
+    if (compareConfigRefs(host.disk.document.ref, ref) < 0)
+      this.violate("INV-6", `node ${host.id} announces ${name(ref)}, which is not on its disk`);
   }
 
   /** INV-5: one content per (term, version). */
-  noteDocument(ref: ConfigRef): void {
-    this.noteOnce(this.documents, `${ref.term}/${ref.version}`, ref.digest, "document");
+  noteDocument(host: Host, { ref }: StoredDocument): void {
+    this.once(this.documents, `${ref.term}/${ref.version}`, ref.digest, `document (on node ${host.id})`);
   }
 
-  /** INV-2: a term has at most one master, ever. */
-  noteWin(host: Host, term: number): void {
-    this.elections += 1;
+  private noteView(view: View): void {
+    if (view.term === 0) return;
+    this.once(
+      this.views,
+      `${view.term}.${view.number}`,
+      view.members.map((member) => `${member.node}:${member.bootId}`).join(" "),
+      "view",
+    );
+  }
+
+  private noteMaster(host: Host, term: number, stored: ConfigRef): void {
     const known = this.masters.get(term);
-    if (known !== undefined && known !== host.id)
-      this.violate("INV-2", `term ${term} has masters ${known} and ${host.id}`);
-    this.masters.set(term, host.id);
-  }
-
-  /** INV-5: a view (term, number) has one content for ever. */
-  noteView(state: EvaluatorState): void {
-    const { view } = state;
-    if (view.term > 0)
-      this.noteOnce(this.views, `${view.term}.${view.number}`, JSON.stringify(view.members), "view");
-  }
-
-  /** INV-1: at most one gate of the cluster address is open. */
-  checkGates(): void {
-    const open = this.openGates();
-    if (open.length > 1) {
+    if (known === undefined) {
+      this.masters.set(term, host.id);
+      this.elections += 1;
+    } else if (known !== host.id)
+      this.violate("INV-2", `term ${term} has the masters ${known} and ${host.id}`);
+    const claim = `${term}`;
+    if (this.firstClaims.has(claim)) return;
+    this.firstClaims.add(claim);
+    const { chosen } = this;
+    if (chosen !== null && chosen.ref.term < term && compareConfigRefs(stored, chosen.ref) < 0)
       this.violate(
-        "INV-1",
-        `gates open on ${open.map((host) => `${host.id} (term ${host.gate.term})`).join(" and ")}`,
+        "INV-5",
+        `${name(chosen.ref)} was committed; node ${host.id}, master of term ${term}, holds ${name(stored)}`,
       );
+  }
+
+  private noteChosen(ref: ConfigRef): void {
+    this.chosenKeys.add(refKey(ref));
+    const { chosen } = this;
+    if (chosen !== null) {
+      const [older, newer] = compareConfigRefs(chosen.ref, ref) <= 0 ? [chosen.ref, ref] : [ref, chosen.ref];
+      const forked = older.version === newer.version && older.digest !== newer.digest;
+      if (older.version > newer.version || forked)
+        this.violate("INV-5", `${name(older)} and then ${name(newer)} were committed`);
     }
+    if (chosen === null || compareConfigRefs(ref, chosen.ref) > 0)
+      this.chosen = { ref, atUs: this.world.nowUs };
   }
 
-  /** INV-3: what a master takes for fenced has no open gate. */
-  checkFences(master: Host, message: QuorumMessage): void {
-    const { sight } = this;
-    // A message that was held back for so long is dropped by everybody on the node.
-    const stale = sight.localUs(master) - message.stampUs > timingOf(sight.tokenMs).staleUs;
-    if (message.role !== "master" || stale) return;
-    for (const fence of message.fences) {
-      const host = sight.hosts().find(({ id }) => id === fence.node);
-      if (fence.verdict !== "yes" || host === undefined) continue;
-      if (host.up && sight.localUs(host) < host.nodeGateEndLocalUs) {
-        this.violate(
-          "INV-3",
-          `master ${master.id} takes node ${fence.node} for fenced, whose gates are open`,
-        );
-      }
-    }
+  /** INV-5: what is called committed is on the disks of a quorum. */
+  private noteCommitted(host: Host, ref: ConfigRef): void {
+    if (ref.term > 0 && !this.chosenKeys.has(refKey(ref)))
+      this.violate("INV-5", `node ${host.id} calls ${name(ref)} committed, which no quorum has stored`);
   }
 
-  /** After the faults: one holder, nobody suspended, one configuration. */
-  checkLiveness(): void {
-    const hosts = this.sight.hosts();
-    const open = this.openGates();
-    if (open.length !== 1) this.violate("liveness", `after healing ${open.length} nodes hold the address`);
-    const outside = hosts.filter((host) => host.quorum?.role === "suspended");
-    if (outside.length > 0) {
-      const names = outside.map((host) => `${host.id} (${host.quorum?.reason.code})`);
-      this.violate("liveness", `after healing suspended: ${names.join(", ")}`);
-    }
-    const versions = new Set(hosts.map(({ durable }) => `${durable.stored.term}/${durable.stored.version}`));
-    if (versions.size > 1)
-      this.violate("liveness", `after healing configurations differ: ${[...versions].join(" ")}`);
+  private checkFence(master: Host, message: QuorumMessage, node: NodeId): void {
+    const host = this.world.hosts.get(node);
+    // A judgement counts as long as its lease: later nothing may be done on it.
+    if (host === undefined || !master.up || master.localUs() >= message.masterLeaseEndUs) return;
+    if (host.vm.open)
+      this.violate(
+        "INV-3",
+        `node ${master.id}, master of term ${message.term}, takes node ${node} for fenced, whose gates are open`,
+      );
   }
 
-  private openGates(): Host[] {
-    return this.sight.hosts().filter((host) => host.up && this.sight.localUs(host) < host.gate.endLocalUs);
-  }
-
-  private noteOnce(seen: Map<string, string>, key: string, content: string, what: string): void {
+  private once(seen: Map<string, string>, key: string, content: string, what: string): void {
     const known = seen.get(key);
-    if (known !== undefined && known !== content)
+    if (known === undefined) seen.set(key, content);
+    else if (known !== content)
       this.violate("INV-5", `${what} ${key} has two contents: ${known} and ${content}`);
-    seen.set(key, content);
   }
 
-  private violate(invariant: string, message: string): void {
-    this.violations.push({ invariant, atUs: this.sight.nowUs(), message });
+  private hole(what: string): void {
+    this.holes.set(what, (this.holes.get(what) ?? 0) + 1);
   }
+}
+
+function refKey(ref: ConfigRef): string {
+  return `${ref.term}/${ref.version}/${ref.digest}`;
+}
+
+function name(ref: ConfigRef): string {
+  return `version ${ref.version} of term ${ref.term} (${ref.digest.slice(0, 8)})`;
+}
+
+/** One line of what a host looks like from outside. */
+export function describeHost(host: Host): string {
+  const { kernel, disk } = host;
+  if (!host.up) return `node ${host.id}: off`;
+  const state = disk.evaluator;
+  const processes = host.processes.map((process) =>
+    process.running ? `${process.name}${process.stopped ? " stopped" : ""}` : `${process.name} dead`,
+  );
+  const gate = kernel.guarded ? `open for ${Math.round(kernel.remainingUs / 1000)} ms` : "not there";
+  return [
+    `node ${host.id} (boot ${host.boot}, local ${(host.localUs() / 1e6).toFixed(3)}):`,
+    `address ${kernel.hasAddress ? "present" : "absent"}, gate ${gate},`,
+    `service ${kernel.service}, ${processes.join(", ")};`,
+    state === null
+      ? "no evaluator state"
+      : `on disk term ${state.term}, follows ${state.follows}, over ${state.overTerm}, view ${state.view.term}.${state.view.number}` +
+        ` of ${state.view.members.map(({ node }) => node).join(" ")}${state.out ? ", out" : ""}${state.amnesic ? ", amnesic" : ""},` +
+        ` stored ${name(state.stored)}`,
+  ].join(" ");
 }

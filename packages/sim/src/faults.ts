@@ -1,97 +1,315 @@
-import type { NodeId } from "@quorate/contracts";
-import { amnesicState } from "@quorate/core-quorum";
-import { type Host, type InputKind, rebootHost } from "./host.ts";
-import type { Random } from "./random.ts";
+import { assertNever, compareConfigRefs, type NodeId } from "@quorate/contracts";
+import { configOf, firstDocument } from "./documents.ts";
+import type { Host } from "./host.ts";
+import type { Process } from "./process.ts";
+import { type FaultAction, type NodeRef, PROCESS_NAMES, type ProcessName } from "./schedule.ts";
+import type { World } from "./world.ts";
 
-/** What a fault may touch. */
-export type Faultable = {
-  readonly random: Random;
-  readonly tokenUs: number;
-  readonly nowUs: number;
-  readonly hosts: ReadonlyMap<NodeId, Host>;
-  /** Directions that carry nothing: "from>to". */
-  readonly cuts: Set<string>;
-  lossRate: number;
-  startLater(host: Host, delayUs: number): void;
-  give(host: Host, input: InputKind): void;
-  configOf(host: Host): Parameters<typeof amnesicState>[0];
-};
+const REBOOT_AT_HEAL_US = 100_000;
+const RESTART_AT_HEAL_US = 250_000;
 
-/** Each fault by name; those that should be frequent stand in `FAULT_MIX` more than once. */
-export const FAULTS = {
-  crash: (world, host) => crash(world, host),
-  "double-crash": (world, host) => {
-    crash(world, host);
-    world.startLater(host, world.random.between(1000, world.tokenUs));
-  },
-  reboot: (world, host) => {
-    rebootHost(host, world.random.between(0, 10 ** 12));
-    world.startLater(host, world.random.between(100_000, world.tokenUs * 4));
-  },
-  pause: (world, host) => {
-    host.pausedUntilUs = world.nowUs + world.random.between(world.tokenUs / 50, world.tokenUs * 3);
-  },
-  cut: (world, host) => {
-    for (const other of world.hosts.keys()) cut(world, host.id, other);
-  },
-  "one-way": (world, host) => {
-    const other = world.random.pick([...world.hosts.keys()]);
-    if (other !== host.id) world.cuts.add(`${host.id}>${other}`);
-  },
-  partition: (world, host) => {
-    for (const left of world.hosts.keys()) {
-      for (const right of world.hosts.keys()) if (left <= host.id && right > host.id) cut(world, left, right);
+/** Does one action. False when it had nothing to strike, or would have left no majority. */
+export function applyFault(world: World, action: FaultAction): boolean {
+  switch (action.kind) {
+    case "crash":
+      return onProcesses(world, action, (host, process) => {
+        process.kill();
+        host.startLater(process.name, action.downUs);
+      });
+    case "pause":
+      return onProcesses(world, action, (_host, process) => process.pause(action.forUs));
+    case "slow":
+      return onProcesses(world, action, (_host, process) => process.setSlow(action.eachUs, action.forUs));
+    case "trap":
+      return onHost(world, action.node, (host) =>
+        host.process(action.process).setTrap(action.point, action.strike, action.forUs),
+      );
+    case "power-cut":
+      return onHost(world, action.node, (host) => {
+        host.powerOff();
+        world.at(world.nowUs + action.downUs, () => host.powerOn());
+      });
+    case "suspend-host":
+      return onHost(world, action.node, (host) => suspend(world, host, action.forUs));
+    case "cut":
+      return cut(world, action);
+    case "switch-down":
+      return cutPairs(world, allPairs(world), action.forUs);
+    case "partition": {
+      const side = action.side.map((ref) => resolve(world, ref)?.id);
+      const across = allPairs(world).filter(({ from, to }) => side.includes(from) !== side.includes(to));
+      return cutPairs(world, across, action.forUs);
     }
-  },
-  loss: (world) => {
-    world.lossRate = world.random.pick([0, 0.01, 0.1, 0.3, 0.5]);
-  },
-  join: (world) => world.cuts.clear(),
-  move: (world, host) =>
-    world.give(host, { kind: "move", target: world.random.pick([...world.hosts.keys()]) }),
-  unable: (_world, host) => {
-    host.able = !host.able;
-  },
-  drain: (world, host) => world.give(host, { kind: "drain" }),
-  amnesia: (world, host) => {
-    // At most one node has lost its state at a time: with more, no quorum may be left to re-admit them.
-    if ([...world.hosts.values()].some(({ durable }) => durable.amnesic)) return;
-    host.durable = amnesicState(world.configOf(host), { ...host.durable.stored, term: 0 }, host.id);
-    crash(world, host);
-  },
-} satisfies Record<string, (world: Faultable, host: Host) => void>;
-
-export type FaultName = keyof typeof FAULTS;
-
-export const FAULT_MIX: readonly FaultName[] = ["crash", "pause", ...(Object.keys(FAULTS) as FaultName[])];
-
-/** Ends the process; it comes back, most often within half a token. */
-export function crash(world: Faultable, host: Host): void {
-  if (host.process === null) return;
-  host.process = null;
-  host.life += 1;
-  host.pausedUntilUs = 0;
-  const longUs = world.random.chance(0.7) ? world.tokenUs / 2 : world.tokenUs * 4;
-  world.startLater(host, world.random.between(20_000, longUs));
-}
-
-function cut(world: Faultable, left: NodeId, right: NodeId): void {
-  if (left === right) return;
-  world.cuts.add(`${left}>${right}`);
-  world.cuts.add(`${right}>${left}`);
-}
-
-/** Ends every fault: the network carries, every process runs. */
-export function heal(world: Faultable): void {
-  world.cuts.clear();
-  world.lossRate = 0;
-  for (const host of world.hosts.values()) {
-    host.able = true;
-    host.pausedUntilUs = Math.min(host.pausedUntilUs, world.nowUs);
-    // An order to stop that a stopped process has not read yet would be one fault more.
-    host.inbox = host.inbox.filter(({ kind }) => kind !== "drain");
-    // A drained process has stopped: its supervisor starts it anew.
-    if (host.process?.leaving === true) crash(world, host);
-    if (host.process === null) world.startLater(host, 100_000);
+    case "loss":
+      return onPart(world, action.node, (id) => {
+        add(world.network.lossBy, id, action.rate);
+        world.at(world.nowUs + action.forUs, () => add(world.network.lossBy, id, -action.rate));
+      });
+    case "network-delay":
+      return onPart(world, action.node, (id) => {
+        add(world.network.delayBy, id, action.upToUs);
+        world.at(world.nowUs + action.forUs, () => add(world.network.delayBy, id, -action.upToUs));
+      });
+    case "replay":
+      return onHost(world, action.from, (host) => world.network.replay(host.id, action.count));
+    case "bus-loss":
+      return onHost(world, action.node, (host) => host.bus.lose(action.downUs));
+    case "bus-slow":
+      return lasting(world, action.node, action.forUs, (host, on) => {
+        host.busSlowUpToUs = on ? action.upToUs : 0;
+      });
+    case "disk-full":
+      return lasting(world, action.node, action.forUs, (host, on) => {
+        host.disk.isFull = on;
+      });
+    case "disk-slow":
+      return lasting(world, action.node, action.forUs, (host, on) => {
+        host.disk.slowUpToUs = on ? action.upToUs : 0;
+      });
+    case "lose-state":
+      return loseState(world, action);
+    case "kernel-slow":
+      return lasting(world, action.node, action.forUs, (host, on) => {
+        host.kernelSlowUpToUs = on ? action.upToUs : 0;
+      });
+    case "flush-ruleset":
+      return onHost(world, action.node, (host) => host.kernel.flushRuleset());
+    case "remove-address":
+      return onHost(world, action.node, (host) => {
+        if (host.kernel.removeAddress()) host.addressChanged("removed");
+      });
+    case "foreign-claim":
+      world.foreignUntilUs = Math.max(world.foreignUntilUs, world.nowUs + action.forUs);
+      world.announced(null);
+      return true;
+    case "no-carrier":
+      return lasting(world, action.node, action.forUs, (host, on) => setCarrier(world, host, !on));
+    case "service-crash":
+      return onHost(world, action.node, (host) => {
+        if (host.kernel.service !== "running") return;
+        host.kernel.service = "failed";
+        host.actuator.told({ kind: "changed", what: "service" });
+      });
+    case "service-broken":
+      return lasting(world, action.node, action.forUs, (host, on) => {
+        host.serviceBroken = on;
+      });
+    case "wall-step":
+      return onHost(world, action.node, (host) => {
+        host.wallStepMs += action.byMs;
+      });
+    case "move": {
+      const target = resolve(world, action.target);
+      if (target === null) return false;
+      world.operator.move(target.id);
+      return true;
+    }
+    case "drain":
+      return onHost(world, action.node, (host) => world.operator.drain(host, action.downUs));
+    case "set-prio":
+      return onHost(world, action.node, (host) => {
+        const via = anyUp(world, null);
+        if (via !== null) world.operator.setPrio(via, host.id, action.prio);
+      });
+    case "set-votes":
+      return onHost(world, action.node, (host) => {
+        const via = anyUp(world, null);
+        if (via !== null) world.operator.setVotes(via, host.id, action.votes);
+      });
+    case "add-node": {
+      const via = anyUp(world, null);
+      if (via === null || world.hosts.has(action.node)) return false;
+      world.operator.addNode(via, action.node, action.prio);
+      return true;
+    }
+    case "remove-node":
+      return onHost(world, action.node, (host) => {
+        const via = anyUp(world, host);
+        if (via !== null && listedNodes(world).length > 3) world.operator.removeNode(via, host);
+      });
+    default:
+      return assertNever(action);
   }
+}
+
+/** Ends every fault: the network carries, every host that is on the list is up and every process runs. */
+export function healFaults(world: World): void {
+  world.network.healAll();
+  world.foreignUntilUs = 0;
+  const listed = listedNodes(world);
+  for (const host of world.hosts.values()) {
+    host.disk.isFull = false;
+    host.disk.slowUpToUs = 0;
+    host.kernelSlowUpToUs = 0;
+    host.busSlowUpToUs = 0;
+    host.serviceBroken = false;
+    if (!host.kernel.carrier) setCarrier(world, host, true);
+    if (!listed.includes(host.id)) continue;
+    if (!host.up) {
+      world.at(world.nowUs + REBOOT_AT_HEAL_US, () => host.powerOn());
+      continue;
+    }
+    for (const process of host.processes) process.thaw();
+    // A drained evaluator has stopped for good: its supervisor starts it anew.
+    if (host.evaluator.state?.leaving === true) host.evaluator.kill();
+    for (const process of host.processes)
+      if (!process.running) host.startLater(process.name, RESTART_AT_HEAL_US);
+  }
+}
+
+/** The node that a reference means now; null when there is none. */
+export function resolve(world: World, ref: NodeRef): Host | null {
+  if (typeof ref === "number") return world.hosts.get(ref) ?? null;
+  const bound = world.bindings.get(ref);
+  if (bound !== undefined) return world.hosts.get(bound) ?? null;
+  const hosts = [...world.hosts.values()];
+  const holder = hosts.find((host) => host.answers)?.id ?? world.lastHolder;
+  const found = ref.startsWith("master")
+    ? (world.hosts.get(holder) ?? null)
+    : (hosts.find((host) => host.up && host.id !== holder) ?? null);
+  if (found !== null) world.bindings.set(ref, found.id);
+  return found;
+}
+
+function onHost(world: World, ref: NodeRef, act: (host: Host) => void): boolean {
+  const host = resolve(world, ref);
+  if (host === null || !host.up) return false;
+  act(host);
+  return true;
+}
+
+function onProcesses(
+  world: World,
+  target: { node: NodeRef; process: ProcessName | "all" },
+  act: (host: Host, process: Process) => void,
+): boolean {
+  return onHost(world, target.node, (host) => {
+    const names = target.process === "all" ? PROCESS_NAMES : [target.process];
+    for (const name of names) act(host, host.process(name));
+  });
+}
+
+function lasting(world: World, ref: NodeRef, forUs: number, set: (host: Host, on: boolean) => void): boolean {
+  return onHost(world, ref, (host) => {
+    set(host, true);
+    world.at(world.nowUs + forUs, () => set(host, false));
+  });
+}
+
+/** Of one node, or of everybody (named 0). */
+function onPart(world: World, ref: NodeRef | undefined, act: (id: NodeId) => void): boolean {
+  const id = ref === undefined ? 0 : (resolve(world, ref)?.id ?? null);
+  if (id === null) return false;
+  act(id);
+  return true;
+}
+
+function add(amounts: Map<NodeId, number>, id: NodeId, amount: number): void {
+  amounts.set(id, Math.max(0, (amounts.get(id) ?? 0) + amount));
+}
+
+type Pair = { from: NodeId; to: NodeId; ring: number };
+
+function rings(world: World): number[] {
+  return Array.from({ length: world.cluster.rings }, (_, ring) => ring);
+}
+
+function allPairs(world: World): Pair[] {
+  const ids = [...world.hosts.keys()];
+  return ids.flatMap((from) =>
+    ids.filter((to) => to !== from).flatMap((to) => rings(world).map((ring) => ({ from, to, ring }))),
+  );
+}
+
+function cut(world: World, action: Extract<FaultAction, { kind: "cut" }>): boolean {
+  const node = resolve(world, action.node)?.id;
+  if (node === undefined) return false;
+  const peers =
+    action.peers === "all"
+      ? [...world.hosts.keys()]
+      : action.peers.flatMap((ref) => resolve(world, ref)?.id ?? []);
+  const pairs: Pair[] = [];
+  for (const peer of peers) {
+    if (peer === node) continue;
+    for (const ring of action.rings ?? rings(world)) {
+      if (action.direction !== "in") pairs.push({ from: node, to: peer, ring });
+      if (action.direction !== "out") pairs.push({ from: peer, to: node, ring });
+    }
+  }
+  return cutPairs(world, pairs, action.forUs);
+}
+
+function cutPairs(world: World, pairs: readonly Pair[], forUs: number): boolean {
+  if (pairs.length === 0) return false;
+  for (const { from, to, ring } of pairs) world.network.cut(from, to, ring, 1);
+  world.at(world.nowUs + forUs, () => {
+    for (const { from, to, ring } of pairs) world.network.cut(from, to, ring, -1);
+  });
+  return true;
+}
+
+function setCarrier(world: World, host: Host, carrier: boolean): void {
+  host.kernel.carrier = carrier;
+  world.routes.look();
+  world.checker.noteAnswering(host);
+  host.actuator.told({ kind: "changed", what: "link", device: "vmbr0" });
+}
+
+/** Nothing of the host runs, its kernel included, and CLOCK_MONOTONIC does not see it. */
+function suspend(world: World, host: Host, forUs: number): void {
+  const { boot } = host;
+  host.suspendedUntilUs = world.nowUs + forUs;
+  for (const process of host.processes) process.pause(forUs);
+  host.clock.standStill(forUs);
+  world.at(world.nowUs + forUs, () => {
+    if (host.boot !== boot) return;
+    host.suspendedForUs += forUs;
+    world.checker.noteAnswering(host);
+  });
+}
+
+function loseState(world: World, action: Extract<FaultAction, { kind: "lose-state" }>): boolean {
+  const host = resolve(world, action.node);
+  if (host === null || !host.up) return false;
+  // Enough nodes must remember: at most one has lost its state at a time.
+  if (action.what !== "incarnation" && [...world.hosts.values()].some((each) => lacksState(world, each)))
+    return false;
+  const readers: ProcessName[] =
+    action.what === "incarnation"
+      ? ["membership"]
+      : action.what === "evaluator"
+        ? ["evaluator"]
+        : ["distributor", "evaluator"];
+  for (const name of readers) {
+    host.process(name).kill();
+    host.startLater(name, action.downUs);
+  }
+  if (action.what === "incarnation") host.disk.incarnation = null;
+  else if (action.what === "evaluator") host.disk.evaluator = null;
+  else host.disk.document = firstDocument(world.firstText);
+  return true;
+}
+
+function lacksState(world: World, host: Host): boolean {
+  const { evaluator, document } = host.disk;
+  return (
+    evaluator === null ||
+    evaluator.amnesic ||
+    compareConfigRefs(document.ref, evaluator.stored) < 0 ||
+    (document.text === world.firstText && document.ref.term === 0 && world.nowUs > 5 * world.tokenUs)
+  );
+}
+
+function anyUp(world: World, except: Host | null): Host | null {
+  return (
+    [...world.hosts.values()].find((host) => host !== except && host.up && host.distributor.running) ?? null
+  );
+}
+
+/** Everybody on the newest list. */
+function listedNodes(world: World): NodeId[] {
+  const newest = [...world.hosts.values()]
+    .map((host) => host.disk.document)
+    .reduce((best, document) => (compareConfigRefs(document.ref, best.ref) > 0 ? document : best));
+  return configOf(newest.text).nodes.map((node) => node.id);
 }

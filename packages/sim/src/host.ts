@@ -1,83 +1,254 @@
-import type { ConfigRef, EvaluatorState, GrantMessage, NodeId, QuorumMessage } from "@quorate/contracts";
-import type { QuorumInput, QuorumState } from "@quorate/core-quorum";
+import { assertNever, type NodeId, type Reason } from "@quorate/contracts";
+import type { StoredDocument } from "@quorate/core-config";
+import { initialState } from "@quorate/core-quorum";
+import { HostClock } from "./clock.ts";
+import { Disk, RunDirectory } from "./disk.ts";
+import { CLUSTER_IP, configOf, firstDocument } from "./documents.ts";
+import { Kernel } from "./kernel.ts";
+import { LocalBus, type LocalMessages, type Topic } from "./local-bus.ts";
+import { NodeGates } from "./node-gates.ts";
+import { ActuatorProcess } from "./processes/actuator-process.ts";
+import { DistributorProcess } from "./processes/distributor-process.ts";
+import { EvaluatorProcess } from "./processes/evaluator-process.ts";
+import { MembershipProcess } from "./processes/membership-process.ts";
+import type { Process, Surroundings } from "./process.ts";
+import { Random } from "./random.ts";
+import { PROCESS_NAMES, type ProcessName } from "./schedule.ts";
+import type { World } from "./world.ts";
 
-/** An input without the instants, which the host's clock adds when the process takes it in. */
-export type InputKind = QuorumInput extends infer Input
-  ? Input extends { nowUs: number }
-    ? Omit<Input, "nowUs" | "drainedUs">
-    : never
-  : never;
+const KERNEL_COMMAND_LEAST_US = 300;
+const KERNEL_COMMAND_MOST_US = 2500;
+const BUS_LEAST_US = 100;
+const BUS_MOST_US = 900;
+const BUS_RECONNECT_LEAST_US = 5_000;
+const BUS_RECONNECT_MOST_US = 120_000;
+/** Between the start of the machine and that of our processes. */
+const BOOT_LEAST_US = 100_000;
+const BOOT_MOST_US = 700_000;
+const WALL_CLOCK_MS = 1_700_000_000_000;
 
-/** One simulated host: its clock, its disk, its evaluator process and what stands between it and the kernel. */
-export type Host = {
-  id: NodeId;
-  boot: number;
-  up: boolean;
-  /** local = real * rate + offset */
-  rate: number;
-  offsetUs: number;
-  durable: EvaluatorState;
-  process: QuorumState | null;
-  /** Counts the process's lives, so that what an earlier one scheduled is void. */
-  life: number;
-  pausedUntilUs: number;
-  inbox: InputKind[];
-  lastWakeUs: number;
-  gate: { endLocalUs: number; term: number };
-  closed: { term: number; generation: number };
-  lastGrant: GrantMessage | null;
-  shutConfirmed: { term: number; generation: number } | null;
-  nodeGateEndLocalUs: number;
-  heardUs: Map<NodeId, number>;
-  heardBy: Map<NodeId, number>;
-  joinedSinceUs: Map<NodeId, number | null>;
-  able: boolean;
-  /** What the model of config-distributor has on disk. */
-  document: ConfigRef;
-  quorum: QuorumMessage | null;
-};
+/** One host: a clock, a kernel, a disk, a local bus and four processes. */
+export class Host {
+  readonly id: NodeId;
+  readonly world: World;
+  readonly disk: Disk;
+  readonly bus: LocalBus;
+  readonly membership: MembershipProcess;
+  readonly evaluator: EvaluatorProcess;
+  readonly actuator: ActuatorProcess;
+  readonly distributor: DistributorProcess;
+  clock: HostClock;
+  kernel: Kernel;
+  run = new RunDirectory();
+  vm: NodeGates;
+  up = false;
+  boot = 0;
+  /** The announcer listens for others' claims. */
+  watching = false;
+  serviceBroken = false;
+  /** What CLOCK_MONOTONIC did not see of this boot. */
+  suspendedForUs = 0;
+  suspendedUntilUs = 0;
+  wallStepMs = 0;
+  kernelSlowUpToUs = 0;
+  busSlowUpToUs = 0;
+  private readonly streams = new Map<string, Random>();
 
-export function newHost(
-  id: NodeId,
-  clock: { rate: number; offsetUs: number },
-  durable: EvaluatorState,
-): Host {
-  return {
-    id,
-    boot: 1,
-    up: true,
-    ...clock,
-    durable,
-    process: null,
-    life: 0,
-    pausedUntilUs: 0,
-    inbox: [],
-    lastWakeUs: Number.POSITIVE_INFINITY,
-    gate: { endLocalUs: 0, term: 0 },
-    closed: { term: 0, generation: 0 },
-    lastGrant: null,
-    shutConfirmed: null,
-    nodeGateEndLocalUs: 0,
-    heardUs: new Map(),
-    heardBy: new Map(),
-    joinedSinceUs: new Map(),
-    able: true,
-    document: durable.stored,
-    quorum: null,
-  };
+  constructor(world: World, id: NodeId, document: StoredDocument) {
+    this.id = id;
+    this.world = world;
+    const config = configOf(document.text);
+    this.disk = new Disk(this.random("disk"), initialState(config, document.ref, id), document);
+    this.clock = HostClock.drawn(
+      this.random("clock"),
+      world.nowUs,
+      this.random("clock").between(0, 10 ** 12),
+    );
+    this.kernel = this.newKernel();
+    this.vm = new NodeGates(this);
+    this.bus = new LocalBus({
+      nowUs: () => world.nowUs,
+      at: (atUs, run) => world.at(atUs, run),
+      delayUs: () => this.busDelayUs(),
+      reconnectUs: () => this.random("bus").between(BUS_RECONNECT_LEAST_US, BUS_RECONNECT_MOST_US),
+      deliver: (to, topic, message) => this.deliver(to, topic, message),
+      changed: () => world.routes.look(),
+      reconnected: (process) => {
+        if (process === "actuator") this.actuator.repeatReport();
+        else if (process === "distributor") this.distributor.repeatAnnouncement();
+      },
+    });
+    this.membership = new MembershipProcess(this);
+    this.evaluator = new EvaluatorProcess(this);
+    this.actuator = new ActuatorProcess(this);
+    this.distributor = new DistributorProcess(this);
+  }
+
+  nowUs(): number {
+    return this.world.nowUs;
+  }
+
+  /** CLOCK_MONOTONIC. */
+  localUs(): number {
+    return this.clock.localUs(Math.max(this.world.nowUs, 0));
+  }
+
+  wallClockMs(): number {
+    return WALL_CLOCK_MS + Math.floor(this.world.nowUs / 1000) + this.wallStepMs;
+  }
+
+  get bootId(): string {
+    return (this.id * 0x1_0000 + this.boot).toString(16).padStart(16, "0");
+  }
+
+  /** The kernel answers for the address now. */
+  get answers(): boolean {
+    return this.up && this.world.nowUs >= this.suspendedUntilUs && this.kernel.answers;
+  }
+
+  /** A stream of its own for each part, so that what one draws leaves the others alone. */
+  random(part: string): Random {
+    let random = this.streams.get(part);
+    if (random === undefined) {
+      random = Random.forked(this.world.noiseSeed, `host ${this.id} ${part}`);
+      this.streams.set(part, random);
+    }
+    return random;
+  }
+
+  process(name: ProcessName): Process {
+    return this[name];
+  }
+
+  get processes(): Process[] {
+    return PROCESS_NAMES.map((name) => this[name]);
+  }
+
+  surroundings(name: ProcessName): Surroundings {
+    const random = this.random(`${name} fate`);
+    return {
+      nowUs: () => this.world.nowUs,
+      at: (atUs, run) => this.world.at(atUs, run),
+      chance: (probability) => random.chance(probability),
+      between: (low, high) => random.between(low, high),
+      tell: (text) => this.world.tell(() => `node ${this.id} ${text()}`),
+      struck: (kind) => this.world.struck(kind),
+      startAfter: (process, downUs) => this.startLater(process, downUs),
+    };
+  }
+
+  /** Switched on: another boot id, a clock that begins anew, nothing in the kernel. */
+  powerOn(): void {
+    if (this.up) return;
+    this.up = true;
+    this.boot += 1;
+    const { world } = this;
+    if (this.boot > 1) {
+      this.clock = HostClock.drawn(
+        this.random("clock"),
+        world.nowUs,
+        this.random("clock").between(10 ** 6, 10 ** 8),
+      );
+    }
+    this.kernel = this.newKernel();
+    this.run = new RunDirectory();
+    this.vm = new NodeGates(this);
+    this.suspendedForUs = 0;
+    this.suspendedUntilUs = 0;
+    this.bus.lose(this.random("boot").between(BOOT_LEAST_US, BOOT_MOST_US) / 2);
+    for (const name of PROCESS_NAMES)
+      this.startLater(name, this.random("boot").between(BOOT_LEAST_US, BOOT_MOST_US));
+    world.routes.look();
+    world.tell(() => `node ${this.id} boots (${this.bootId})`);
+  }
+
+  powerOff(): void {
+    if (!this.up) return;
+    this.up = false;
+    for (const process of this.processes) process.kill();
+    this.world.routes.look();
+    this.world.checker.noteGone(this);
+  }
+
+  /** The supervisor starts a process that is not there; not before the host itself runs. */
+  startLater(name: ProcessName, afterUs: number): void {
+    const { boot } = this;
+    this.world.at(this.world.nowUs + afterUs, () => {
+      if (this.up && this.boot === boot) this.process(name).start();
+    });
+  }
+
+  storeDocument(document: StoredDocument): void {
+    this.disk.document = document;
+    this.world.checker.noteDocument(this, document);
+  }
+
+  /** How long until the kernel carries a command out. */
+  commandUs(): number {
+    const random = this.random("kernel");
+    const slowUs = this.kernelSlowUpToUs > 0 ? random.between(0, this.kernelSlowUpToUs) : 0;
+    return random.between(KERNEL_COMMAND_LEAST_US, KERNEL_COMMAND_MOST_US) + slowUs;
+  }
+
+  addressChanged(change: "added" | "removed"): void {
+    const lateUs = this.random("kernel").between(200, 2000);
+    const { boot } = this;
+    this.world.at(this.world.nowUs + lateUs, () => {
+      if (this.boot === boot)
+        this.actuator.told({ kind: "changed", what: "address", address: CLUSTER_IP.address, change });
+    });
+  }
+
+  tellReason(process: ProcessName, reason: Reason): void {
+    this.world.tell(() => `node ${this.id} ${process} ${reason.code}: ${reason.message}`);
+  }
+
+  private newKernel(): Kernel {
+    const random = this.random("ticks");
+    return new Kernel({
+      localUs: () => this.localUs(),
+      tickUs: () => random.between(0, 10_000),
+      changed: () => this.world.checker.noteAnswering(this),
+    });
+  }
+
+  private busDelayUs(): number {
+    const random = this.random("bus");
+    const usualUs = random.between(BUS_LEAST_US, BUS_MOST_US);
+    const late = random.next() < this.world.noise().busLate;
+    const lateUs = late ? random.between(0, this.world.tokenUs / 2) : 0;
+    return usualUs + lateUs + (this.busSlowUpToUs > 0 ? random.between(0, this.busSlowUpToUs) : 0);
+  }
+
+  private deliver<Name extends Topic>(to: ProcessName, topic: Name, message: LocalMessages[Name]): void {
+    // A topic and its message belong together; TypeScript loses that in the switch.
+    const messages = { [topic]: message } as Partial<LocalMessages>;
+    switch (to) {
+      case "membership":
+        if (messages.ballot !== undefined) this.membership.ballot({ kind: "ballot", ...messages.ballot });
+        if (messages.config !== undefined) this.membership.configure(messages.config);
+        return;
+      case "evaluator":
+        if (messages.heard !== undefined) this.evaluator.heard(messages.heard);
+        if (messages.peers !== undefined) this.evaluator.peers(messages.peers);
+        if (messages.report !== undefined) this.evaluator.report(messages.report);
+        if (messages.stored !== undefined) this.evaluator.stored(messages.stored);
+        return;
+      case "actuator":
+        if (messages.grant !== undefined) this.actuator.grant(messages.grant);
+        if (messages.config !== undefined) this.actuator.configure(messages.config);
+        return;
+      case "distributor":
+        if (messages.quorum !== undefined) this.distributor.quorum(messages.quorum);
+        if (messages.peers !== undefined) this.distributor.peers(messages.peers);
+        return;
+      default:
+        assertNever(to);
+    }
+  }
 }
 
-/** The kernel of the host starts anew: all that only memory held is gone. */
-export function rebootHost(host: Host, offsetUs: number): void {
-  const fresh = newHost(host.id, { rate: host.rate, offsetUs }, host.durable);
-  Object.assign(host, fresh, {
-    boot: host.boot + 1,
-    life: host.life + 1,
-    able: host.able,
-    document: host.document,
-  });
-}
-
-export function bootIdOf(host: Host): string {
-  return (host.id * 1_000_000 + host.boot).toString(16).padStart(16, "0");
+/** A host as `quorate init` leaves it. */
+export function newHost(world: World, id: NodeId, text: string): Host {
+  return new Host(world, id, firstDocument(text));
 }

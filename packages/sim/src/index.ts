@@ -1,2 +1,5 @@
-export type { Violation } from "./checker.ts";
-export { QuorumWorld, type WorldOptions } from "./quorum-world.ts";
+export { GENERATORS, generatorNamed } from "./generators/index.ts";
+export type { Generator, GeneratorInput } from "./generators/generator.ts";
+export type { ClusterSetup, Invariant, RunOptions, RunResult, Violation } from "./options.ts";
+export { clusterOf, runSeed } from "./run.ts";
+export type { FaultAction, NodeRef, Noise, ProcessName, Schedule, TrapPoint } from "./schedule.ts";

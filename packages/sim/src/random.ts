@@ -6,6 +6,16 @@ export class Random {
     this.state = seed >>> 0;
   }
 
+  /** A generator of its own, named: what it draws does not depend on how much was drawn here before. */
+  static forked(seed: number, name: string): Random {
+    let hash = (seed >>> 0) ^ 0x811c9dc5;
+    for (let index = 0; index < name.length; index += 1) {
+      hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+      hash ^= hash >>> 15;
+    }
+    return new Random(Math.imul(hash ^ (hash >>> 13), 0x5bd1e995));
+  }
+
   /** A fraction in [0, 1). */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0;

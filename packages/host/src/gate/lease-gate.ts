@@ -18,6 +18,8 @@ export interface LeaseGateOptions {
   readonly tickUs?: number;
   /** For tests: runs between the calculation of the timeout and the second transaction, where a freeze hurts most. */
   beforeCommit?(): Promise<void> | void;
+  /** Where permits are numbered from; for a simulator, whose runs must be repeatable. Default random. */
+  readonly firstPermit?: number;
 }
 
 /**
@@ -33,7 +35,7 @@ export class LeaseGate implements Gate {
   readonly #beforeCommit: () => Promise<void> | void;
   #vips: readonly GateVip[] | undefined;
   /** Starts anywhere, so that a permit of a dead predecessor is not ours (and if it is, adding it fails). */
-  #permitNumber = randomInt(1, 0x7fff_ffff);
+  #permitNumber: number;
   /** Raised by whatever voids a renewal under way. */
   #epoch = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -46,6 +48,7 @@ export class LeaseGate implements Gate {
     this.#filter = filter;
     this.#tickUs = options.tickUs ?? KERNEL_TICK_US;
     this.#beforeCommit = options.beforeCommit ?? ((): void => {});
+    this.#permitNumber = options.firstPermit ?? randomInt(1, 0x7fff_ffff);
   }
 
   load(vips: readonly GateVip[]): Promise<void> {

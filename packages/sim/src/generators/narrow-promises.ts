@@ -1,0 +1,205 @@
+import type { NodeRef } from "../schedule.ts";
+import type { Generator } from "./generator.ts";
+import { inRounds, type Round } from "./rounds.ts";
+
+/**
+ * Some nodes stop hearing the master and wait for somebody who would vote with them. Then one of those who kept it in
+ * office loses what it promised, while it too is cut from the master: only the promise is between two masters now.
+ */
+function deafVoter(round: Round, strike: (voter: NodeRef, atTokens: number) => void): void {
+  const { few, rest } = round.minority();
+  round.at(0, { kind: "cut", node: round.master, direction: "out", peers: few, forUs: round.us(4) });
+  const strikeAt = round.between(1.05, 2.2);
+  const voter = round.random.pick(rest);
+  round.at(strikeAt - round.between(0, 0.15), {
+    kind: "cut",
+    node: round.master,
+    direction: "out",
+    peers: [voter],
+    forUs: round.us(1.5),
+  });
+  strike(voter, strikeAt);
+}
+
+const deafVoterRestarts = inRounds({
+  name: "deaf-voter-restarts",
+  about:
+    "A voter is cut from its master and its evaluator restarts, once or twice, while others wait for its vote.",
+  tokens: 8,
+  play(round) {
+    deafVoter(round, (node, at) => {
+      const process = round.random.pick(["evaluator", "evaluator", "all"] as const);
+      round.at(at, { kind: "crash", node, process, downUs: round.us(round.between(0.002, 0.1)) });
+      if (round.random.chance(0.3))
+        round.at(at + round.between(0.02, 0.3), {
+          kind: "crash",
+          node,
+          process: "evaluator",
+          downUs: round.us(round.between(0.002, 0.1)),
+        });
+    });
+  },
+});
+
+const deafVoterReboots = inRounds({
+  name: "deaf-voter-reboots",
+  about: "A voter is cut from its master and its host reboots at once, while others wait for its vote.",
+  tokens: 8,
+  play(round) {
+    deafVoter(round, (node, at) => {
+      round.at(at, { kind: "power-cut", node, downUs: round.us(round.between(0, 0.05)) });
+    });
+  },
+});
+
+const deafVoterForgets = inRounds({
+  name: "deaf-voter-forgets",
+  about: "A voter is cut from its master and loses its state, while others wait for its vote.",
+  tokens: 12,
+  play(round) {
+    deafVoter(round, (node, at) => {
+      const downUs = round.us(round.between(0.002, 0.1));
+      round.at(at, { kind: "lose-state", node, what: "evaluator", downUs });
+    });
+  },
+});
+
+const splitVote = inRounds({
+  name: "split-vote",
+  about:
+    "The master goes, and while the others elect, their ballots are late, they stop, restart or are cut for moments.",
+  tokens: 7,
+  play(round) {
+    const goneUs = round.us(round.between(1.5, 3));
+    round.at(
+      0,
+      round.random.chance(0.5)
+        ? { kind: "cut", node: round.master, direction: "both", peers: "all", forUs: goneUs }
+        : { kind: "pause", node: round.master, process: "all", forUs: goneUs },
+    );
+    const count = 1 + Math.floor(round.random.next() * 4);
+    for (let index = 0; index < count; index += 1) {
+      const node = round.random.pick(round.ids);
+      const at = round.between(0.9, 1.5);
+      const forUs = round.us(round.between(0.02, 0.25));
+      const skip = Math.floor(round.random.next() * 3);
+      const side = round.random.pick(["before", "after"] as const);
+      switch (round.random.pick(["late", "stop", "die", "cut", "bus"] as const)) {
+        case "late":
+          round.at(at, { kind: "network-delay", node, upToUs: forUs, forUs: round.us(0.5) });
+          break;
+        case "stop":
+          round.at(0.8, {
+            kind: "trap",
+            node,
+            process: "evaluator",
+            point: { effect: "persist", side, skip },
+            strike: "pause",
+            forUs,
+          });
+          break;
+        case "die":
+          round.at(0.8, {
+            kind: "trap",
+            node,
+            process: "evaluator",
+            point: { effect: round.random.pick(["persist", "ballot"]), side, skip },
+            strike: "crash",
+            forUs,
+          });
+          break;
+        case "cut":
+          round.at(at, { kind: "cut", node, direction: "out", peers: "all", forUs });
+          break;
+        case "bus":
+          round.at(at, { kind: "bus-slow", node, upToUs: forUs, forUs: round.us(0.5) });
+          break;
+      }
+    }
+  },
+});
+
+const cleanCut = inRounds({
+  name: "clean-cut",
+  about: "The master is cut off and nothing else happens: the others take over as early as they ever may.",
+  tokens: 7,
+  play(round) {
+    const direction = round.random.pick(["both", "out"] as const);
+    round.at(round.between(0, 0.2), {
+      kind: "cut",
+      node: round.master,
+      direction,
+      peers: "all",
+      forUs: round.us(round.between(1.2, 3)),
+    });
+  },
+});
+
+const masterRestartsCut = inRounds({
+  name: "master-restarts-cut",
+  about:
+    "The master's evaluator, or its host, restarts around a cut of it, before and after, one way and both.",
+  tokens: 7,
+  play(round) {
+    const node = round.master;
+    const direction = round.random.pick(["both", "in", "out"] as const);
+    const forUs = round.us(round.between(0.2, 3));
+    round.at(1, { kind: "cut", node, direction, peers: "all", forUs });
+    const at = 1 + round.between(-1, 1);
+    const downUs = round.us(round.between(0.002, 1.5));
+    if (round.random.chance(0.3)) {
+      round.at(at, { kind: "power-cut", node, downUs });
+      round.at(at + round.between(0, 1), { kind: "replay", from: round.random.pick(round.ids), count: 60 });
+    } else {
+      const process = round.random.pick(["evaluator", "evaluator", "actuator", "all"] as const);
+      round.at(at, { kind: "crash", node, process, downUs });
+    }
+    if (round.random.chance(0.3))
+      round.at(at + round.between(0.05, 0.6), {
+        kind: "crash",
+        node,
+        process: "evaluator",
+        downUs: round.us(0.02),
+      });
+  },
+});
+
+const replays = inRounds({
+  name: "replays",
+  about: "What was recorded comes again after reboots, restarts and cuts of its sender or its receivers.",
+  tokens: 7,
+  play(round) {
+    const [node, other] = round.shuffled();
+    if (node === undefined || other === undefined) return;
+    const target = round.random.pick([round.master, node]);
+    const downUs = round.us(round.between(0, 1.5));
+    switch (round.random.pick(["reboot", "restart", "cut"] as const)) {
+      case "reboot":
+        round.at(0.5, { kind: "power-cut", node: target, downUs });
+        break;
+      case "restart":
+        round.at(0.5, { kind: "crash", node: target, process: "all", downUs });
+        break;
+      case "cut":
+        round.at(0.5, { kind: "cut", node: target, direction: "both", peers: "all", forUs: downUs });
+        break;
+    }
+    for (let index = 0; index < 6; index += 1)
+      round.at(0.5 + round.between(0, 4), {
+        kind: "replay",
+        from: round.random.pick([target, other]),
+        count: 128,
+      });
+  },
+});
+
+/** What tries the rules of votes, promises and leases where they are thin. */
+export const narrowPromises: readonly Generator[] = [
+  deafVoterRestarts,
+  deafVoterReboots,
+  deafVoterForgets,
+  splitVote,
+  cleanCut,
+  masterRestartsCut,
+  replays,
+];

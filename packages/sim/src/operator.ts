@@ -1,0 +1,107 @@
+import type { NodeId } from "@quorate/contracts";
+import { configOf, withNode } from "./documents.ts";
+import type { Host } from "./host.ts";
+import type { World } from "./world.ts";
+
+const AGAIN_US = 500_000;
+const GIVE_UP_US = 10_000_000;
+const LOOK_US = 20_000;
+
+/** People at the command line: they ask some node, look at the answer, and try again. */
+export class Operator {
+  private readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** `quorate move`: asked of every node, only the master takes it. */
+  move(target: NodeId): void {
+    for (const host of this.world.hosts.values())
+      host.evaluator.order({ kind: "move", target }, (refusal) =>
+        this.world.tell(() => `node ${host.id} operator move to ${target}: ${refusal?.code ?? "taken"}`),
+      );
+  }
+
+  /** A clean stop, as the supervisor does it: drain, take down, goodbye; started again after `downUs`. */
+  drain(host: Host, downUs: number): void {
+    const { world } = this;
+    const { boot } = host;
+    const here = () => host.up && host.boot === boot;
+    host.evaluator.order({ kind: "drain" }, () => {});
+    const drainedUs = world.nowUs + 2 * world.tokenUs;
+    const awaitDrained = () => {
+      if (!here()) return;
+      if (!host.evaluator.isDrained && host.evaluator.running && world.nowUs < drainedUs)
+        return world.at(world.nowUs + LOOK_US, awaitDrained);
+      host.actuator.takeDown();
+      awaitTakenDown(world.nowUs + 3_000_000);
+    };
+    const awaitTakenDown = (untilUs: number) => {
+      if (!here()) return;
+      if (!host.actuator.isTakenDown && host.actuator.running && world.nowUs < untilUs)
+        return world.at(world.nowUs + LOOK_US, () => awaitTakenDown(untilUs));
+      host.membership.goodbye();
+      world.at(world.nowUs + 50_000, () => {
+        if (!here()) return;
+        for (const process of host.processes) {
+          process.kill();
+          host.startLater(process.name, downUs);
+        }
+      });
+    };
+    world.at(world.nowUs + LOOK_US, awaitDrained);
+  }
+
+  /** Asks `via` for a change of the document it has; tried again until it is made or ten seconds have passed. */
+  change(via: Host, edit: (text: string) => string | null): void {
+    const { world } = this;
+    const untilUs = world.nowUs + GIVE_UP_US;
+    const attempt = () => {
+      if (world.nowUs >= untilUs || !world.faulty) return;
+      const asked = via.distributor.state?.stored;
+      const text = asked === undefined ? null : edit(asked.text);
+      if (asked === undefined) return world.at(world.nowUs + AGAIN_US, attempt);
+      if (text === null || text === asked.text) return;
+      let answered = false;
+      const reason = { code: "OPERATOR", message: "An operator's change." };
+      via.distributor.propose({ base: asked.ref, text, reason, forwarded: false }, (result) => {
+        answered = true;
+        world.tell(
+          () => `node ${via.id} operator change: ${result.ok ? "made" : `${result.code} ${result.message}`}`,
+        );
+        if (!result.ok) world.at(world.nowUs + AGAIN_US, attempt);
+      });
+      world.at(world.nowUs + 7_000_000, () => {
+        if (!answered) attempt();
+      });
+    };
+    attempt();
+  }
+
+  setPrio(via: Host, id: NodeId, prio: number): void {
+    this.change(via, (text) => {
+      const node = configOf(text).nodes.find((each) => each.id === id);
+      return node === undefined ? null : withNode(text, id, { ...node, prio });
+    });
+  }
+
+  setVotes(via: Host, id: NodeId, votes: number): void {
+    this.change(via, (text) => {
+      const node = configOf(text).nodes.find((each) => each.id === id);
+      return node === undefined ? null : withNode(text, id, { ...node, votes });
+    });
+  }
+
+  /** The new host is made of the newest document that `via` has, then put on the list. */
+  addNode(via: Host, id: NodeId, prio: number): void {
+    const host = this.world.addHost(id, via.disk.document.text);
+    host.powerOn();
+    this.change(via, (text) => withNode(text, id, { id, prio, votes: 1 }));
+  }
+
+  removeNode(via: Host, host: Host): void {
+    host.powerOff();
+    this.change(via, (text) => withNode(text, host.id, null));
+  }
+}

@@ -1,0 +1,92 @@
+import { compareConfigRefs, type NodeId } from "@quorate/contracts";
+import { configOf } from "./documents.ts";
+import type { Host } from "./host.ts";
+import type { World } from "./world.ts";
+
+const LOOK_EVERY_US = 20_000;
+/** Processes that were dead at the end of the faults are back by then. */
+export const RESTART_US = 300_000;
+
+/**
+ * Liveness, from outside: once the faults are over one node holds the address within 3 T (a vote may split, and what
+ * was rebooted is silent for a token first), and everything that crosses the bus follows within 3 s more.
+ */
+export class Settling {
+  holderAfterUs: number | null = null;
+  settledAfterUs: number | null = null;
+  private readonly world: World;
+  private holder: NodeId | null = null;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  begin(): void {
+    this.look();
+  }
+
+  /** At the end of the run. */
+  judge(): void {
+    const { world } = this;
+    const missing = this.missing();
+    if (missing.length > 0) world.checker.violate("LIVENESS", missing.join("; "));
+    const limitUs = this.holderLimitUs;
+    if (this.holderAfterUs !== null && this.holderAfterUs > limitUs)
+      world.checker.violate(
+        "LIVENESS",
+        `one node held the address ${ms(this.holderAfterUs)} ms after the faults, the bound is ${ms(limitUs)} ms`,
+      );
+  }
+
+  get holderLimitUs(): number {
+    return 3 * this.world.tokenUs + RESTART_US;
+  }
+
+  private look(): void {
+    const { world } = this;
+    const afterUs = world.nowUs - world.faultsEndUs;
+    const holders = this.holders();
+    const holder = holders.length === 1 ? (holders[0]?.id ?? null) : null;
+    if (holder === null || holder !== this.holder) this.holderAfterUs = holder === null ? null : afterUs;
+    this.holder = holder;
+    if (this.missing().length === 0) this.settledAfterUs ??= afterUs;
+    else this.settledAfterUs = null;
+    world.at(world.nowUs + LOOK_EVERY_US, () => this.look());
+  }
+
+  private holders(): Host[] {
+    return [...this.world.hosts.values()].filter((host) => host.answers);
+  }
+
+  /** What is not as it should be, in words. */
+  private missing(): string[] {
+    const missing: string[] = [];
+    const holders = this.holders();
+    if (holders.length !== 1) missing.push(`${holders.length} nodes hold the address`);
+    for (const host of holders) {
+      if (host.kernel.service !== "running")
+        missing.push(`the service is ${host.kernel.service} on node ${host.id}`);
+    }
+    const newest = this.newest();
+    for (const { id } of configOf(newest.text).nodes) {
+      const host = this.world.hosts.get(id);
+      if (host === undefined || !host.up) continue;
+      const { document, evaluator } = host.disk;
+      if (compareConfigRefs(document.ref, newest.ref) !== 0)
+        missing.push(`node ${id} runs on version ${document.ref.version} of term ${document.ref.term}`);
+      if (evaluator === null || evaluator.amnesic) missing.push(`node ${id} has no vote`);
+      else if (evaluator.out) missing.push(`node ${id} is out of the view`);
+    }
+    return missing;
+  }
+
+  private newest() {
+    return [...this.world.hosts.values()]
+      .map((host) => host.disk.document)
+      .reduce((newest, document) => (compareConfigRefs(document.ref, newest.ref) > 0 ? document : newest));
+  }
+}
+
+function ms(us: number): number {
+  return Math.round(us / 1000);
+}
