@@ -54,7 +54,7 @@ export class Operator {
   }
 
   /** Asks `via` for a change of the document it has; tried again until it is made or ten seconds have passed. */
-  change(via: Host, edit: (text: string) => string | null): void {
+  change(via: Host, edit: (text: string) => string | null, made: () => void = () => {}): void {
     const { world } = this;
     const untilUs = world.nowUs + GIVE_UP_US;
     const attempt = () => {
@@ -62,7 +62,8 @@ export class Operator {
       const asked = via.distributor.state?.stored;
       const text = asked === undefined ? null : edit(asked.text);
       if (asked === undefined) return world.at(world.nowUs + AGAIN_US, attempt);
-      if (text === null || text === asked.text) return;
+      if (text === null) return;
+      if (text === asked.text) return made();
       let answered = false;
       const reason = { code: "OPERATOR", message: "An operator's change." };
       via.distributor.propose({ base: asked.ref, text, reason, forwarded: false }, (result) => {
@@ -70,7 +71,8 @@ export class Operator {
         world.tell(
           () => `node ${via.id} operator change: ${result.ok ? "made" : `${result.code} ${result.message}`}`,
         );
-        if (!result.ok) world.at(world.nowUs + AGAIN_US, attempt);
+        if (result.ok) made();
+        else world.at(world.nowUs + AGAIN_US, attempt);
       });
       world.at(world.nowUs + 7_000_000, () => {
         if (!answered) attempt();
@@ -93,11 +95,20 @@ export class Operator {
     });
   }
 
-  /** The new host is made of the newest document that `via` has, then put on the list. */
+  /** The list first; then the host is initialised with a document that names it, and switched on. */
   addNode(via: Host, id: NodeId, prio: number): void {
-    const host = this.world.addHost(id, via.disk.document.text);
-    host.powerOn();
-    this.change(via, (text) => withNode(text, id, { id, prio, votes: 1 }));
+    const { world } = this;
+    this.change(
+      via,
+      (text) => withNode(text, id, { id, prio, votes: 1 }),
+      () => {
+        const naming = [...world.hosts.values()].find((host) =>
+          configOf(host.disk.document.text).nodes.some((node) => node.id === id),
+        );
+        if (naming !== undefined && !world.hosts.has(id))
+          world.addHost(id, naming.disk.document.text).powerOn();
+      },
+    );
   }
 
   removeNode(via: Host, host: Host): void {
