@@ -84,7 +84,7 @@ export const RoleSchema = z.enum(["master", "slave", "suspended"]);
 export type Role = z.infer<typeof RoleSchema>;
 
 /**
- * quorum-evaluator to failover-actuator: what may be open and until when. Every T/10 and on change.
+ * quorum-evaluator to failover-actuator: what may be open and until when. On change, when a lease has grown, and every T/2.
  * (term, generation) never goes back; a close is sticky: it also voids every grant of an older generation.
  */
 export const GrantMessageSchema = z.object({
@@ -105,7 +105,7 @@ export const GrantMessageSchema = z.object({
 });
 export type GrantMessage = z.infer<typeof GrantMessageSchema>;
 
-/** failover-actuator to everybody on the node: what is. On change and every T/5. */
+/** failover-actuator to everybody on the node: what is. On change and every 2T/5. */
 export const ReportMessageSchema = z.object({
   stampUs: MicrosecondsSchema,
   /** The newest grant acted upon. */
@@ -127,7 +127,7 @@ export const ReportMessageSchema = z.object({
 });
 export type ReportMessage = z.infer<typeof ReportMessageSchema>;
 
-/** config-distributor to quorum-evaluator: this document is durably here. On change and every second. */
+/** config-distributor to quorum-evaluator: this document is durably here. On change and every three seconds. */
 export const StoredMessageSchema = z.object({
   stampUs: MicrosecondsSchema,
   ref: ConfigRefSchema,
@@ -137,7 +137,7 @@ export const StoredMessageSchema = z.object({
 });
 export type StoredMessage = z.infer<typeof StoredMessageSchema>;
 
-/** config-distributor to everybody on the node: the document to run on. On change and every second. */
+/** config-distributor to everybody on the node: the document to run on. On change and every three seconds. */
 export const ConfigMessageSchema = z.object({
   stampUs: MicrosecondsSchema,
   ref: ConfigRefSchema,

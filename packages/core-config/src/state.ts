@@ -151,7 +151,8 @@ export type RegisterEvent =
 export const PROPOSALS_MAX = 16;
 /** A proposal is answered within this, committed or not. */
 export const PROPOSAL_LIMIT_US = 5_000_000;
-export const ANNOUNCE_EVERY_US = 1_000_000;
+/** A new document, and a bus that is back, are announced at once; this heals what was lost in spite of it. */
+export const ANNOUNCE_EVERY_US = 3_000_000;
 export const PERSIST_RETRY_US = 1_000_000;
 /** A refused document is looked at again after this: its reader may have been repaired. */
 export const REFUSED_FOR_US = 30_000_000;

@@ -44,7 +44,7 @@ export interface Timing {
   permitUs: number;
   /** A grant or any other local message older than this is dropped. */
   messageAgeLimitUs: number;
-  /** A renewal is worth its cost when it moves the closing time by this much: about five per token. */
+  /** A renewal is worth its cost when it moves the closing time by this much: a third of T. */
   renewGainUs: number;
   /** With less than this left, even a small gain is taken: the evaluator may be restarting. */
   renewUrgentBelowUs: number;
@@ -84,7 +84,7 @@ export function timingOf(tokenUs: number): Timing {
     tokenUs,
     permitUs,
     messageAgeLimitUs: staleUsOf(tokenUs),
-    renewGainUs: Math.round((tokenUs * 15) / 100),
+    renewGainUs: Math.round(tokenUs / 3),
     renewUrgentBelowUs: Math.round(tokenUs / 2),
     leaseMinimumUs: permitUs + OPENING_COST_US,
     // A neighbour answers within a millisecond or two; T/20 is what the protocol allows.
@@ -93,11 +93,11 @@ export function timingOf(tokenUs: number): Timing {
     announceAtUs: [0, heartbeatUsOf(tokenUs), Math.round(tokenUs / 4), SECOND_US, 3 * SECOND_US],
     validSeconds,
     refreshBelowUs: Math.round((validSeconds * SECOND_US * 3) / 5),
-    inspectGateUs: Math.max(2 * tokenUs, 2 * SECOND_US),
+    inspectGateUs: Math.max(5 * tokenUs, 5 * SECOND_US),
     inspectLinkUs: Math.max(5 * tokenUs, 5 * SECOND_US),
     inspectCarrierHeldUs: Math.round(tokenUs / 2),
-    inspectFileUs: Math.max(2 * tokenUs, 2 * SECOND_US),
-    inspectServiceUs: Math.max(2 * tokenUs, 2 * SECOND_US),
+    inspectFileUs: Math.max(3 * tokenUs, 3 * SECOND_US),
+    inspectServiceUs: Math.max(3 * tokenUs, 3 * SECOND_US),
     readinessHeldUs: Math.max(tokenUs, SECOND_US),
     readinessTimeoutUs: Math.max(tokenUs, SECOND_US),
     retryFirstUs: Math.round(tokenUs / 50),

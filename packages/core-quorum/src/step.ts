@@ -227,8 +227,9 @@ function outgoing(state: QuorumState, nowUs: number, answer: boolean, news: bool
     }
   }
   // Most steps only renew: the whole judgement is put together when something in it may have changed.
+  // Due a little early when a ballot goes out anyway: one wake for both.
   const due =
-    nowUs >= state.nextQuorumUs ||
+    nowUs >= state.nextQuorumUs - (effects.length > 0 ? tokenUs / 8 : 0) ||
     effects.some((effect) => effect.kind === "ballot" && effect.ballot.changed);
   if (due || news || quorumKey(state, nowUs) !== state.lastQuorumContent) {
     state.lastQuorumContent = quorumKey(state, nowUs);

@@ -374,8 +374,8 @@ export class Bus {
           noAsyncTraces: true,
           timeout: 2000,
           // A server that is stopped (SIGSTOP) keeps the socket open: only pings show it.
-          pingInterval: 500,
-          maxPingOut: 3,
+          pingInterval: 1000,
+          maxPingOut: 2,
         });
       } catch (error) {
         this.#options.logger.warn({ error: String(error) }, "the bus could not connect");

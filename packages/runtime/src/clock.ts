@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { openSync, readFileSync, readSync } from "node:fs";
 
 /** CLOCK_MONOTONIC of this host in whole microseconds; all processes of a host share it. */
 export function monotonicUs(): number {
@@ -15,9 +15,14 @@ export function bootId(): string {
 
 /** CLOCK_BOOTTIME in microseconds, in steps of 10 ms: it goes on while the host is suspended. */
 function boottimeUs(): number {
-  const text = readFileSync("/proc/uptime", "utf8");
-  return Math.round(Number.parseFloat(text) * 1_000_000);
+  // Kept open: the kernel writes it anew for each reading from its beginning.
+  uptimeFile ??= openSync("/proc/uptime", "r");
+  const length = readSync(uptimeFile, uptimeText, 0, uptimeText.length, 0);
+  return Math.round(Number.parseFloat(uptimeText.toString("latin1", 0, length)) * 1_000_000);
 }
+
+let uptimeFile: number | undefined;
+const uptimeText = Buffer.alloc(64);
 
 /** Steps of /proc/uptime plus what a busy scheduler adds; anything beyond is a pause of the kernel. */
 export const BOOTTIME_JUMP_LIMIT_US = 50_000;

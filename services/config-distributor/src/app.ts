@@ -18,9 +18,11 @@ import { RegisterEvents } from "./publish-events.ts";
 import { RegisterLoop } from "./register-loop.ts";
 
 const SERVICE = "config-distributor";
-const TICK_MS = 250;
-/** The operator's file and the bus's routes are compared at least so often. */
-const COMPARE_MS = 2000;
+/** Between two looks at the clock while something is under way, and else: judgements come twice a token anyway. */
+const TICK_BUSY_MS = 250;
+const TICK_IDLE_MS = 1000;
+/** The bus's routes, and the operator's file should its watch have failed, are compared at least so often. */
+const COMPARE_MS = 5000;
 
 /** Wires the register to the disk, the bus, the operator's file and the local nats-server. */
 export async function startDistributor(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
@@ -94,8 +96,11 @@ export async function startDistributor(context: ServiceContext, lifecycle: Lifec
   }
 
   let seen = "";
+  let tick: NodeJS.Timeout | undefined;
   /** What follows from a new document or a new commit is done at once, not by the clock. */
   function afterStep(): void {
+    clearTimeout(tick);
+    tick = setTimeout(() => loop.input({ kind: "tick" }), loop.isBusy ? TICK_BUSY_MS : TICK_IDLE_MS);
     const { stored, quorum } = loop.state;
     const now = `${formatRef(stored.ref)} ${quorum?.committed === null || quorum === null ? "" : formatRef(quorum.committed)}`;
     if (now === seen) return;
@@ -118,14 +123,13 @@ export async function startDistributor(context: ServiceContext, lifecycle: Lifec
   // A predecessor may have written the routes and died before it said so.
   reloadNatsServer(context.runDir);
   file.watch(() => operatorFile.check());
-  const tick = setInterval(() => loop.input({ kind: "tick" }), TICK_MS);
   const compare = setInterval(() => {
     file.watch(() => operatorFile.check());
     operatorFile.check();
     void compareRoutes();
   }, COMPARE_MS);
   lifecycle.onStop("timers", () => {
-    clearInterval(tick);
+    clearTimeout(tick);
     clearInterval(compare);
     file.close();
   });

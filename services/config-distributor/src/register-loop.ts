@@ -66,6 +66,14 @@ export class RegisterLoop {
     return this.#state;
   }
 
+  /** Whether something waits for an answer, a disk or its time. */
+  get isBusy(): boolean {
+    const { fetching, fetchFailures, persisting, persistAgain, proposals, inFlight, stampNotBeforeUs } =
+      this.#state;
+    const works = fetching !== null || persisting !== null || inFlight !== null || proposals.length > 0;
+    return works || fetchFailures > 0 || persistAgain !== null || stampNotBeforeUs > monotonicUs();
+  }
+
   problems(): Reason[] {
     return registerProblems(this.#state, monotonicUs());
   }

@@ -93,7 +93,7 @@ export class FailoverLoop {
     this.input({ kind: "done", id, outcome });
   }
 
-  /** On change at once, else every T/5, or up to T/12 sooner with a turn that comes anyway. */
+  /** On change at once, else every 2T/5, or up to T/6 sooner with a turn that comes anyway. */
   #publish(report: ReportMessage, quiet: boolean, nowUs: number): void {
     this.#report = report;
     // Not knowing yet is not being unable: the last report stands, for a token.
@@ -101,9 +101,9 @@ export class FailoverLoop {
     const { tokenUs } = this.#state.config;
     const text =
       quiet && this.#published !== "" ? this.#published : JSON.stringify({ ...report, stampUs: 0 });
-    if (text === this.#published && nowUs < this.#nextReportAtUs - tokenUs / 12) return;
+    if (text === this.#published && nowUs < this.#nextReportAtUs - tokenUs / 6) return;
     this.#published = text;
-    this.#nextReportAtUs = nowUs + Math.round(tokenUs / 5);
+    this.#nextReportAtUs = nowUs + Math.round((tokenUs * 2) / 5);
     this.#doors.publishReport(report);
   }
 

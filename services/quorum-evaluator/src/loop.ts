@@ -39,7 +39,6 @@ export class QuorumLoop {
   private state: QuorumState;
   private readonly doors: LoopDoors;
   private timer: NodeJS.Timeout | null = null;
-  private timerAtUs = Number.POSITIVE_INFINITY;
   private unsaved: EvaluatorState | null = null;
   private held: Reason[] = [];
   private drainedUs = 0;
@@ -133,12 +132,8 @@ export class QuorumLoop {
   private schedule(nowUs: number, wakeAtUs: number): void {
     const waitMs = Math.max(LEAST_WAIT_MS, Math.ceil((wakeAtUs - nowUs) / 1000));
     const delayMs = this.unsaved === null ? waitMs : Math.min(waitMs, DISK_RETRY_MS);
-    const atUs = nowUs + delayMs * 1000;
-    if (this.timer !== null) {
-      if (atUs >= this.timerAtUs) return;
-      clearTimeout(this.timer);
-    }
-    this.timerAtUs = atUs;
+    // Set anew each time: a timer that is left to fire for nothing costs more.
+    if (this.timer !== null) clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.timer = null;
       this.step({ kind: "tick" });

@@ -62,7 +62,7 @@ export function nodePrograms(places: NodePlaces): Program[] {
     name: "nats-server",
     command: findTool("nats-server"),
     args: ["-c", join(runDir, "nats-server.conf")],
-    environment: { GOMAXPROCS: "2", GOMEMLIMIT: "64MiB" },
+    environment: { GOMAXPROCS: "1", GOMEMLIMIT: "64MiB" },
   };
   const services = SERVICES.map(
     (service): Program => ({

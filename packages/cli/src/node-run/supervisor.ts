@@ -88,8 +88,11 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
   });
   for (const one of supervised) one.start(running.get(one.program.name) ?? null);
 
+  // What was adopted is started anew when it ends, as a child of ours: then there is nothing left to look at.
   const poll = setInterval(() => {
-    for (const one of supervised) if (one.needsPolling) one.poll();
+    const adopted = supervised.filter((one) => one.needsPolling);
+    for (const one of adopted) one.poll();
+    if (adopted.length === 0) clearInterval(poll);
   }, ADOPTED_POLL_MS);
   const rotation = setInterval(() => rotateLogs(join(options.stateDir, "log")), LOG_CHECK_MS);
 
