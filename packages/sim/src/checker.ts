@@ -10,6 +10,7 @@ import {
   type QuorumMessage,
   type ReportMessage,
   type View,
+  type Voters,
 } from "@quorate/contracts";
 import type { StoredDocument } from "@quorate/core-config";
 import { compareGrantNames } from "@quorate/core-failover";
@@ -39,7 +40,7 @@ export class Checker {
   private readonly views = new Map<string, string>();
   private readonly documents = new Map<string, string>();
   /** Who has ever stored a document under the term in which it counts. */
-  private readonly holders = new Map<string, Set<NodeId>>();
+  private readonly counts = new Map<string, { holders: Set<NodeId>; electorates: Voters[] }>();
   private chosen: Chosen | null = null;
   private readonly chosenKeys = new Set<string>();
   /** What each node last said as a master: whom it takes for fenced. */
@@ -82,20 +83,22 @@ export class Checker {
     this.noteView(state.view);
     if (state.amnesic || state.stored.term !== state.term || state.stored.term === 0) return;
     const key = refKey(state.stored);
-    let holders = this.holders.get(key);
-    if (holders === undefined) {
-      holders = new Set();
-      this.holders.set(key, holders);
+    let count = this.counts.get(key);
+    if (count === undefined) {
+      count = { holders: new Set(), electorates: [] };
+      this.counts.set(key, count);
     }
-    if (holders.has(host.id)) return;
+    const { holders } = count;
     holders.add(host.id);
-    const has = holders;
-    const everywhere = [state.voters, ...state.jointWith].every((voters) => {
+    // Whose quorum counts is for the master of the term to say.
+    if (state.follows === host.id) count.electorates = [state.voters, ...state.jointWith];
+    const everywhere = count.electorates.every((voters) => {
       let votes = 0;
-      for (const node of voters.nodes) if (has.has(node.id)) votes += node.votes;
+      for (const node of voters.nodes) if (holders.has(node.id)) votes += node.votes;
       return votes >= quorumOf(voters.totalVotes);
     });
-    if (everywhere && !this.chosenKeys.has(key)) this.noteChosen(state.stored);
+    if (everywhere && count.electorates.length > 0 && !this.chosenKeys.has(key))
+      this.noteChosen(state.stored);
   }
 
   /** INV-6: what a ballot says is on the disk at the moment it is sent. INV-2 and INV-5: what it claims. */

@@ -14,7 +14,7 @@ export type ListedNode = { id: NodeId; prio: number; votes: number };
 
 /**
  * A document in a grammar of our own, as this room may not read corosync's: `totem TOKEN RINGS TRANSPORT`,
- * `version N`, `node ID PRIO VOTES`.
+ * `version N`, `disarmed UNTIL`, `node ID PRIO VOTES`.
  */
 export function documentText(version: number, setup: ClusterSetup, nodes: readonly ListedNode[]): string {
   const lines = nodes
@@ -51,10 +51,12 @@ function parse(text: string): ClusterConfig {
   const nodes: ListedNode[] = [];
   let version = 0;
   let totem = ["1000", "1", "udpu"];
+  let disarmedUntil: string | undefined;
   for (const line of text.split("\n")) {
     const [word, ...rest] = line.split(" ");
     if (word === "totem") totem = rest;
     else if (word === "version") version = Number(rest[0]);
+    else if (word === "disarmed") disarmedUntil = rest[0];
     else if (word === "node")
       nodes.push({ id: Number(rest[0]), prio: Number(rest[1]), votes: Number(rest[2]) });
     else if (line !== "") throw new Error(`the simulator's own document is broken: ${line}`);
@@ -84,6 +86,7 @@ function parse(text: string): ClusterConfig {
       stopTimeoutMs: SERVICE_STOP_LIMIT_MS,
     },
     routePort: 7423,
+    ...(disarmedUntil === undefined ? {} : { disarmedUntil }),
     notHonoured: [],
   };
 }
@@ -97,6 +100,17 @@ export function withNode(text: string, id: NodeId, node: ListedNode | null): str
   const kept = text.split("\n").filter((line) => line !== "" && !line.startsWith(`node ${id} `));
   if (node !== null) kept.push(`node ${id} ${node.prio} ${node.votes}`);
   return [...kept, ""].join("\n");
+}
+
+/** The same text with another token. */
+export function withToken(text: string, tokenMs: number): string {
+  return text.replace(/^totem \d+/m, `totem ${tokenMs}`);
+}
+
+/** The same text with automation off until then, or on. */
+export function withDisarmed(text: string, until: string | null): string {
+  const kept = text.split("\n").filter((line) => line !== "" && !line.startsWith("disarmed "));
+  return [...kept, ...(until === null ? [] : [`disarmed ${until}`]), ""].join("\n");
 }
 
 export const documentTools: DocumentTools = {

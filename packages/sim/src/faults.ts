@@ -3,6 +3,7 @@ import { configOf, firstDocument } from "./documents.ts";
 import type { Host } from "./host.ts";
 import type { Process } from "./process.ts";
 import { type FaultAction, type NodeRef, PROCESS_NAMES, type ProcessName } from "./schedule.ts";
+import { hasMajority } from "./settling.ts";
 import type { World } from "./world.ts";
 
 const REBOOT_AT_HEAL_US = 100_000;
@@ -271,9 +272,10 @@ function suspend(world: World, host: Host, forUs: number): void {
 function loseState(world: World, action: Extract<FaultAction, { kind: "lose-state" }>): boolean {
   const host = resolve(world, action.node);
   if (host === null || !host.up) return false;
-  // Enough nodes must remember: at most one has lost its state at a time.
-  if (action.what !== "incarnation" && [...world.hosts.values()].some((each) => lacksState(world, each)))
-    return false;
+  // Enough nodes must remember: at most one has lost its state at a time, and the others are a majority.
+  const isSpared =
+    [...world.hosts.values()].some((each) => lacksState(world, each)) || !hasMajority(world, host.id);
+  if (action.what !== "incarnation" && isSpared) return false;
   const readers: ProcessName[] =
     action.what === "incarnation"
       ? ["membership"]

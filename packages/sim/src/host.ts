@@ -97,6 +97,11 @@ export class Host {
     return WALL_CLOCK_MS + Math.floor(this.world.nowUs / 1000) + this.wallStepMs;
   }
 
+  /** Whether automation is off by this host's own wall clock. */
+  isDisarmed(until: string | null): boolean {
+    return until !== null && Date.parse(until) > this.wallClockMs();
+  }
+
   get bootId(): string {
     return (this.id * 0x1_0000 + this.boot).toString(16).padStart(16, "0");
   }

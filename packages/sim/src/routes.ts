@@ -21,6 +21,8 @@ type Route = { up: boolean; cutAtUs: number; healsAtUs: number };
  * until something crosses again (measured: 7 s after 20 s of silence), about one when membership resets the route.
  */
 export class Routes {
+  /** Nodes that no route reaches, whatever the heartbeats do: a port that is blocked. */
+  readonly blocked = new Set<NodeId>();
   private readonly routes = new Map<string, Route>();
   private readonly around: RoutesSurroundings;
 
@@ -77,6 +79,7 @@ export class Routes {
   }
 
   private isPossible(left: NodeId, right: NodeId): boolean {
+    if (this.blocked.has(left) || this.blocked.has(right)) return false;
     const hosts = this.around.hosts();
     const serves = (node: NodeId) => {
       const host = hosts.get(node);

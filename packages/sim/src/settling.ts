@@ -1,4 +1,4 @@
-import { compareConfigRefs, type NodeId } from "@quorate/contracts";
+import { compareConfigRefs, type NodeId, quorumOf } from "@quorate/contracts";
 import { configOf } from "./documents.ts";
 import type { Host } from "./host.ts";
 import type { World } from "./world.ts";
@@ -28,6 +28,7 @@ export class Settling {
   /** At the end of the run. */
   judge(): void {
     const { world } = this;
+    if (!hasMajority(world, null)) return;
     const missing = this.missing();
     if (missing.length > 0) world.checker.violate("LIVENESS", missing.join("; "));
     const limitUs = this.holderLimitUs;
@@ -85,6 +86,27 @@ export class Settling {
       .map((host) => host.disk.document)
       .reduce((newest, document) => (compareConfigRefs(document.ref, newest.ref) > 0 ? document : newest));
   }
+}
+
+/**
+ * Whether those that still have their state could elect somebody, `without` apart: in the newest configuration and in
+ * every one that some node counts as well.
+ */
+export function hasMajority(world: World, without: NodeId | null): boolean {
+  const remembers = (id: NodeId) => {
+    const state = world.hosts.get(id)?.disk.evaluator ?? null;
+    return id !== without && state !== null && !state.amnesic;
+  };
+  const electorates = [...world.hosts.values()].flatMap(({ disk }) =>
+    disk.evaluator === null || disk.evaluator.amnesic
+      ? []
+      : [disk.evaluator.voters, ...disk.evaluator.jointWith],
+  );
+  return electorates.every((voters) => {
+    let votes = 0;
+    for (const node of voters.nodes) if (remembers(node.id)) votes += node.votes;
+    return votes >= quorumOf(voters.totalVotes);
+  });
 }
 
 function ms(us: number): number {

@@ -21,6 +21,8 @@ export type WorldOptions = {
   faultUs: number;
   healUs: number;
   trace: boolean;
+  /** Hears every line of the story as it is told, without its time. */
+  listen?: (line: string) => void;
 };
 
 /** Every host, the networks between them, and time. One instant after the other, the same for the same options. */
@@ -152,9 +154,13 @@ export class World {
 
   /** A line of the story. Costs nothing while nobody reads it: a run that went wrong is run again. */
   tell(text: () => string): void {
-    if (!this.options.trace) return;
+    const { trace, listen } = this.options;
+    if (!trace && listen === undefined) return;
+    const line = text();
+    listen?.(line);
+    if (!trace) return;
     if (this.trace.length >= TRACE_LIMIT) this.trace.splice(0, TRACE_LIMIT / 2);
-    this.trace.push(`${(this.nowUs / 1e6).toFixed(6)} ${text()}`);
+    this.trace.push(`${(this.nowUs / 1e6).toFixed(6)} ${line}`);
   }
 
   /** Whoever another machine's or node's answer to a question for the address would reach `host`; null: silence. */

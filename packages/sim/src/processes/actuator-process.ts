@@ -1,6 +1,7 @@
 import { type ConfigMessage, type GrantMessage } from "@quorate/contracts";
 import {
   createFailoverState,
+  type FailoverConfig,
   type FailoverInput,
   type FailoverState,
   failoverConfigOf,
@@ -53,7 +54,7 @@ export class ActuatorProcess extends Process {
       }),
       { firstPermit: host.random("actuator").between(1, 2 ** 30) },
     );
-    const config = failoverConfigOf(configOf(this.configText), host.id, false);
+    const config = this.read(this.configText);
     this.state = createFailoverState(config, host.localUs(), host.run.closed);
     host.bus.join(this.name);
     this.turn({ kind: "changed", what: "everything" });
@@ -81,8 +82,13 @@ export class ActuatorProcess extends Process {
     this.deliver(() => {
       if (text === this.configText) return;
       this.configText = text;
-      this.input({ kind: "config", config: failoverConfigOf(configOf(text), this.host.id, false) });
+      this.input({ kind: "config", config: this.read(text) });
     });
+  }
+
+  private read(text: string): FailoverConfig {
+    const config = configOf(text);
+    return failoverConfigOf(config, this.host.id, this.host.isDisarmed(config.disarmedUntil ?? null));
   }
 
   /** The kernel or the link tells something. */

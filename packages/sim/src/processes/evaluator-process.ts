@@ -74,6 +74,7 @@ export class EvaluatorProcess extends Process {
     this.state = startQuorum(durable, { nowUs: host.localUs(), bootId: host.bootId, seed });
     host.bus.join(this.name);
     this.step({ kind: "tick" });
+    this.disarm(config.disarmedUntil ?? null);
   }
 
   protected override onEnd(): void {
@@ -109,6 +110,7 @@ export class EvaluatorProcess extends Process {
       const config = configOf(text);
       this.staleUs = timingOf(config.tokenMs).staleUs;
       this.step({ kind: "stored", ref, from, config });
+      this.disarm(config.disarmedUntil ?? null);
     });
   }
 
@@ -132,6 +134,12 @@ export class EvaluatorProcess extends Process {
       if (jumpUs > 0) this.decide({ kind: "suspended-host", jumpUs });
     }
     return this.decide(input);
+  }
+
+  private disarm(until: string | null): void {
+    const isDisarmed = this.host.isDisarmed(until);
+    if (this.state !== null && this.state.disarmed !== isDisarmed)
+      this.step({ kind: "disarmed", disarmed: isDisarmed, until: isDisarmed ? until : null });
   }
 
   private decide(input: EvaluatorInput): Reason | null {
