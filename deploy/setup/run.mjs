@@ -12,6 +12,7 @@ const commands = {
   lab: { file: "packages/lab/src/start.ts", needsRoot: true },
   test: { file: "deploy/checks/main.ts", needsRoot: false },
   chaos: { file: "packages/lab/src/chaos.ts", needsRoot: true },
+  "sim:mutations": { file: "packages/sim/src/mutations/main.ts", needsRoot: false },
   "bench:failover": { file: "packages/lab/src/bench-failover.ts", needsRoot: true },
 };
 

@@ -119,6 +119,40 @@ const splitVote = inRounds({
   },
 });
 
+const unheardAfterTheVotes = inRounds({
+  name: "unheard-after-the-votes",
+  about: "A node is elected on the spot, and is cut off within the milliseconds between its votes and its first lease.",
+  tokens: 6,
+  play(round) {
+    const [target, other] = round.shuffled();
+    if (target === undefined || other === undefined) return;
+    round.at(1, { kind: "move", target });
+    const at = 1 + round.between(0.002, 0.03);
+    const direction = round.random.pick(["out", "out", "both"] as const);
+    round.at(at, { kind: "cut", node: target, direction, peers: "all", forUs: round.us(round.between(0.3, 1.5)) });
+    if (round.random.chance(0.4))
+      round.at(1, {
+        kind: "trap",
+        node: other,
+        process: "evaluator",
+        point: { effect: "ballot", side: "after", skip: Math.floor(round.random.next() * 3) },
+        strike: "crash",
+        forUs: round.us(round.between(0.002, 0.1)),
+      });
+  },
+});
+
+const halves = inRounds({
+  name: "halves",
+  about: "The cluster is split in two equal or nearly equal parts, for long enough to elect.",
+  tokens: 7,
+  play(round) {
+    const order = round.shuffled();
+    const side = order.slice(0, Math.floor(order.length / 2));
+    round.at(0.5, { kind: "partition", side, forUs: round.us(round.between(1.2, 4)) });
+  },
+});
+
 const cleanCut = inRounds({
   name: "clean-cut",
   about: "The master is cut off and nothing else happens: the others take over as early as they ever may.",
@@ -199,6 +233,8 @@ export const narrowPromises: readonly Generator[] = [
   deafVoterReboots,
   deafVoterForgets,
   splitVote,
+  unheardAfterTheVotes,
+  halves,
   cleanCut,
   masterRestartsCut,
   replays,

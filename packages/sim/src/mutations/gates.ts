@@ -1,0 +1,244 @@
+import { type Mutation, seedsOf } from "./mutation.ts";
+
+const GRANT = "packages/core-failover/src/grant.ts";
+const PLAN_GATE = "packages/core-failover/src/plan-gate.ts";
+const PLAN_ADDRESS = "packages/core-failover/src/plan-address.ts";
+const PLAN_FILES = "packages/core-failover/src/plan-files.ts";
+const LEASE_GATE = "packages/host/src/gate/lease-gate.ts";
+const REPORT = "packages/core-failover/src/report.ts";
+
+/** What stands between a decision and the network: grants, the kernel's gate, the order of steps, the marker. */
+export const GATES: readonly Mutation[] = [
+  {
+    name: "permit-on-renewals",
+    rule: "A command delayed by a freeze must not be able to open a gate †: permit and opening in one transaction.",
+    edits: [{ file: LEASE_GATE, find: "Math.floor(request.permitUs / 1_000));", replace: "3_600_000);" }],
+    breaks: "safety",
+    attempts: [seedsOf("frozen-command", 15)],
+  },
+  {
+    name: "permit-deducted",
+    rule: "Lateness is bounded by M, already subtracted: r = lease end - now - M - two kernel ticks.",
+    edits: [
+      {
+        file: LEASE_GATE,
+        find: "const deductionUs = request.permitUs + 2 * this.#tickUs;",
+        replace: "const deductionUs = 0;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("frozen-command", 20)],
+  },
+  {
+    name: "clock-read-after-the-permit",
+    rule: "The clock is read after the acknowledgement of the permit, never before.",
+    edits: [
+      {
+        file: LEASE_GATE,
+        find: "const permittedUs = this.#context.nowUs();",
+        replace: "const permittedUs = startedUs;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("frozen-command", 20)],
+  },
+  {
+    name: "shut-overtakes-an-opening",
+    rule: "A close refuses older generations: an opening under way when the gate is shut is void.",
+    edits: [
+      {
+        file: LEASE_GATE,
+        find: 'if (this.#epoch !== epoch) return refused("overtaken", "the gate was shut or loaded in between");',
+        replace: "",
+      },
+      {
+        file: LEASE_GATE,
+        find: 'if (this.#epoch !== epoch)\n      return refused("overtaken", "the gate was shut or loaded before its turn came");',
+        replace: "void epoch;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("hand-over-in-trouble", 30)],
+  },
+  {
+    name: "close-is-sticky",
+    rule: "A close is sticky and refuses older generations.",
+    edits: [
+      {
+        file: GRANT,
+        find: "if (grant.close || compareGrantNames(grant, state.closed) <= 0) {",
+        replace: "if (grant.close) {",
+      },
+      { file: GRANT, find: "if (backwards || beforeClosed) {", replace: "if (backwards && beforeClosed) {" },
+      {
+        file: GRANT,
+        find: "if (known !== null && compareGrantNames(name, known) === 0 && grant.stampUs < known.stampUs) {",
+        replace: "if (known !== null && grant.stampUs < 0) {",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("hand-over-in-trouble", 30)],
+  },
+  {
+    name: "close-survives-a-restart",
+    rule: "A close is sticky over a restart of the actuator (INV-6).",
+    edits: [
+      {
+        file: "packages/core-failover/src/state.ts",
+        find: "    closed,\n    closedPersisted: closed,",
+        replace: "    closed: null,\n    closedPersisted: closed,",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("hand-over-in-trouble", 30)],
+  },
+  {
+    name: "stale-stamps-dropped",
+    rule: "On the local bus every such message carries a stamp, and one older than T/5 is dropped.",
+    edits: [
+      {
+        file: GRANT,
+        find: "if (nowUs - grant.stampUs > timing.messageAgeLimitUs || grant.stampUs <= state.voidUntilUs) {",
+        replace: "if (grant.stampUs <= state.voidUntilUs) {",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("slow-orders-near-cut", 20)],
+  },
+  {
+    name: "lease-ends-at-the-actuator",
+    rule: "The gate is opened only with a lease that runs.",
+    edits: [
+      { file: GRANT, find: "if (leaseEndUs <= nowUs) {", replace: "if (leaseEndUs < 0) {" },
+      { file: PLAN_GATE, find: "if (leaseEndUs - nowUs <= timing.leaseMinimumUs) return;", replace: "" },
+      {
+        file: LEASE_GATE,
+        find: "if (request.leaseEndUs - startedUs - deductionUs < this.#tickUs) return tooShort(request, startedUs);",
+        replace: "",
+      },
+      {
+        file: LEASE_GATE,
+        find: "if (timeoutMs * 1_000 < this.#tickUs) return tooShort(request, permittedUs);",
+        replace: "",
+      },
+      {
+        file: LEASE_GATE,
+        find: "const timeoutMs = Math.floor((request.leaseEndUs - permittedUs - deductionUs) / 1_000);",
+        replace:
+          "const timeoutMs = Math.max(500, Math.floor((request.leaseEndUs - permittedUs - deductionUs) / 1_000));",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("clean-cut", 10), seedsOf("slow-orders-near-cut", 10)],
+  },
+  {
+    name: "gate-before-address",
+    rule: "Gates open last and close first.",
+    edits: [
+      {
+        file: PLAN_ADDRESS,
+        find: "if (isGateOutOfTheWay(turn.state, turn.nowUs)) remove(turn, facts);",
+        replace: "remove(turn, facts);",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("hand-over-in-trouble", 10)],
+  },
+  {
+    name: "address-before-gate",
+    rule: "Gates open last and close first: not before the address is on the interface.",
+    edits: [
+      {
+        file: PLAN_GATE,
+        find: '(facts.seen === "present" || isOpenFor(state, facts.ip.address, nowUs)),',
+        replace: 'facts.seen !== "wrong",',
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("hand-over-in-trouble", 10)],
+  },
+  {
+    name: "shut-confirmed-by-reading-back",
+    rule: "The actuator shuts the gates and confirms by reading the kernel back.",
+    edits: [
+      {
+        file: PLAN_GATE,
+        find: "if (compareGrantNames(closedPersisted, closed) < 0 || compareGrantNames(gate.readBackFor, closed) < 0)\n    return;",
+        replace: "void closedPersisted;\n  void gate;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("hand-over-in-trouble", 15)],
+  },
+  {
+    name: "clean-means-shut-and-gone",
+    rule: "A node reports clean only with its gates shut and its addresses gone, both seen.",
+    edits: [
+      {
+        file: REPORT,
+        find: 'return gone && gateNow(state, nowUs) === "shut" ? state.grant.term : null;',
+        replace: 'return gone || gateNow(state, nowUs) !== "shut" ? state.grant.term : state.grant.term;',
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("out-and-back", 15)],
+  },
+  {
+    name: "lapse-shuts",
+    rule: "If the lease has passed, shut at once.",
+    edits: [
+      {
+        file: PLAN_GATE,
+        find: '    case "release":\n      planShut(turn);\n      break;',
+        replace: '    case "release":\n      break;',
+      },
+    ],
+    breaks: "any",
+    attempts: [seedsOf("clean-cut", 10), seedsOf("hand-over-in-trouble", 10)],
+  },
+  {
+    name: "address-not-open-without-tables",
+    rule: "If the table disappears, the node closes down as without a lease until it is back.",
+    edits: [
+      {
+        file: PLAN_ADDRESS,
+        find: 'if (isUnguarded(turn.state) && facts.seen !== "absent" && facts.seen !== "unknown") {',
+        replace: 'if (isUnguarded(turn.state) && facts.seen === "absent") {',
+      },
+      {
+        file: PLAN_ADDRESS,
+        find: 'if (state.gate.tables !== "intact" || !isLockSettled(turn, verdict)) return;',
+        replace: "if (!isLockSettled(turn, verdict)) return;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("mixed", 15)],
+  },
+  {
+    name: "foreign-holder-keeps-the-address-away",
+    rule: "A foreign answer to our probe means that the address isn't taken.",
+    edits: [
+      {
+        file: "packages/core-failover/src/apply.ts",
+        find: "  if (outcome.foreignMac === null) {\n    // A probe that began",
+        replace:
+          '  if (outcome.foreignMac === null || outcome.foreignMac !== "") {\n    // A probe that began',
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("mixed", 15)],
+  },
+  {
+    name: "marker-check",
+    rule: "A marker of an older term counts as missing: a move, not a plain restart.",
+    edits: [
+      {
+        file: PLAN_FILES,
+        find: 'return seen.kind === "absent" || (seen.kind === "ours" && seen.term < term);',
+        replace: 'return seen.kind === "absent" && term >= 0;',
+      },
+    ],
+    breaks: "any",
+    attempts: [seedsOf("clean-cut", 5)],
+  },
+];

@@ -1,0 +1,73 @@
+import { type Mutation, seedsOf } from "./mutation.ts";
+
+const RECEIVE = "packages/core-membership/src/receive.ts";
+const JUDGE = "packages/core-membership/src/judge.ts";
+
+/** Membership: what is let in, and whom it accuses. */
+export const HEARTBEATS: readonly Mutation[] = [
+  {
+    name: "replay-window",
+    rule: "Heartbeats: what is replayed is counted and dropped.",
+    edits: [
+      {
+        file: "packages/core-membership/src/replay-window.ts",
+        find: "return back < WINDOW_SIZE && ((window.bits >> BigInt(back)) & 1n) === 0n;",
+        replace: "return true;",
+      },
+    ],
+    breaks: "any",
+    attempts: [seedsOf("replays", 15)],
+  },
+  {
+    name: "stale-incarnation-refused",
+    rule: "Heartbeats carry an incarnation; a recorded older one is refused.",
+    edits: [
+      {
+        file: RECEIVE,
+        find: 'if (envelope.incarnation < peer.incarnation) return "refused_stale_incarnation";',
+        replace: "",
+      },
+    ],
+    breaks: "any",
+    attempts: [seedsOf("replays", 15)],
+  },
+  {
+    name: "joined-means-both-ways",
+    rule: "A peer is joined when heard in both directions.",
+    edits: [
+      {
+        file: JUDGE,
+        find: "const working = links.filter((link) => link.hears && link.heard);",
+        replace: "const working = links.filter((link) => link.hears);",
+      },
+    ],
+    breaks: "liveness",
+    attempts: [seedsOf("mixed", 15)],
+  },
+  {
+    name: "lifeguard",
+    rule: "When its own loop was late a node blames itself first and stretches its patience.",
+    edits: [
+      {
+        file: "packages/core-membership/src/own-health.ts",
+        find: "const lateUs = excessUs > timing.tickUs ? excessUs : 0;",
+        replace: "const lateUs = excessUs > timing.tickUs ? 0 : 0;",
+      },
+    ],
+    breaks: "liveness",
+    attempts: [seedsOf("freeze-near-cut", 10)],
+  },
+  {
+    name: "goodbye-only-when-leaving",
+    rule: "A goodbye is said only when the node really goes, not when membership alone restarts.",
+    edits: [
+      {
+        file: "packages/core-membership/src/send.ts",
+        find: "if (state.ballotSaysLeaving || alone) {",
+        replace: "if (state.ballotSaysLeaving || alone || state.leaving || !state.leaving) {",
+      },
+    ],
+    breaks: "liveness",
+    attempts: [seedsOf("hand-over-in-trouble", 10)],
+  },
+];

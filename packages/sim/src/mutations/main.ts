@@ -1,0 +1,104 @@
+/**
+ * `npm run sim:mutations [-- --only NAME … --seeds N --jobs N --json --write]`: removes each guard in turn and sees
+ * whether the simulator notices. Exit code 1 when one is not noticed. The whole table takes long; --only takes a part.
+ */
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { EXIT_CODES, QuorateError } from "@quorate/contracts";
+import { MUTATIONS } from "./index.ts";
+import { ROOT } from "./load-mutated.ts";
+import { type Mutation, seedsMax } from "./mutation.ts";
+import { isCaught, type Row, runMutations } from "./run-table.ts";
+import { lineOf, outcomeOf, pageOf } from "./table-text.ts";
+
+const PAGE = "docs/manual/mutations.md";
+
+function wholeNumber(option: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw new QuorateError("USAGE", `--${option} ${text} is not a number from 1 on.`, `--${option} 50`);
+  return Number(text);
+}
+
+function chosen(only: readonly string[] | undefined): readonly Mutation[] {
+  const names = only?.flatMap((each) => each.split(","));
+  for (const name of names ?? []) {
+    if (MUTATIONS.some((mutation) => mutation.name === name)) continue;
+    const known = MUTATIONS.map((mutation) => mutation.name).join(", ");
+    throw new QuorateError("USAGE", `There is no guard ${name}.`, `There are: ${known}`);
+  }
+  return MUTATIONS.filter(({ name }) => names?.includes(name) ?? true);
+}
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string", multiple: true },
+      seeds: { type: "string" },
+      jobs: { type: "string" },
+      json: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
+    },
+  });
+  return values;
+}
+
+function asJson(rows: readonly Row[]): string {
+  return JSON.stringify({
+    guards: rows.length,
+    caught: rows.filter(isCaught).length,
+    rows: rows.map((row) => ({
+      guard: row.mutation.name,
+      files: row.mutation.edits.map(({ file }) => file),
+      caught: isCaught(row),
+      outcome: outcomeOf(row),
+      by: row.caught,
+      unexpected: row.unexpected,
+      controls: row.controls,
+      seeds: row.seeds,
+      seedsMax: seedsMax(row.mutation),
+      seconds: Math.round(row.seconds * 10) / 10,
+    })),
+  });
+}
+
+async function main(): Promise<number> {
+  const options = readOptions();
+  const mutations = chosen(options.only);
+  if (options.write && mutations.length !== MUTATIONS.length)
+    throw new QuorateError("USAGE", "--write wants the whole table.", "Leave --only away.");
+  const rows = await runMutations(mutations, {
+    jobs: wholeNumber("jobs", options.jobs) ?? availableParallelism(),
+    seedsLimit: wholeNumber("seeds", options.seeds),
+    done: (row) => {
+      const stream = options.json ? process.stderr : process.stdout;
+      stream.write(`${lineOf(row)}\n`);
+    },
+  });
+  if (options.write) writeFileSync(join(ROOT, PAGE), pageOf(rows));
+  const caught = rows.filter(isCaught).length;
+  if (options.json) process.stdout.write(`${asJson(rows)}\n`);
+  else process.stdout.write(`${caught} of ${rows.length} guards are missed when they are away\n`);
+  const sound = rows.every((row) => row.controls.length === 0);
+  if (!sound)
+    process.stderr.write("some seeds break with every guard in place: run them with `quorate sim`\n");
+  return caught === rows.length && sound ? EXIT_CODES.ok : EXIT_CODES.error;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (error instanceof QuorateError) {
+    process.stderr.write(`${error.code}: ${error.message} ${error.hint}\n`);
+    process.exitCode = EXIT_CODES.usage;
+  } else if (
+    error instanceof TypeError &&
+    "code" in error &&
+    String(error.code).startsWith("ERR_PARSE_ARGS")
+  ) {
+    process.stderr.write(`USAGE: ${error.message}\n`);
+    process.exitCode = EXIT_CODES.usage;
+  } else throw error;
+}

@@ -1,0 +1,72 @@
+/**
+ * Runs one mutation, or its control, in a process of its own, and prints what came of it as one line of JSON.
+ *   node try-mutation.ts '{"mutation": NAME, "guarded": false, "attempts": [...]}'
+ */
+import { MUTATIONS } from "./index.ts";
+import { loadMutated } from "./load-mutated.ts";
+import { type Attempt, isCatch, type Mutation } from "./mutation.ts";
+
+const DEFAULT_TOKEN_MS = 1000;
+
+export type Order = {
+  mutation: string;
+  /** The guard stays in place: the very run must break nothing then. */
+  guarded: boolean;
+  attempts: readonly (Attempt & { from?: number })[];
+};
+
+export type Catch = {
+  invariant: string;
+  generator: string;
+  seed: number;
+  nodes: number;
+  message: string;
+  atUs: number;
+};
+
+export type Answer = {
+  caught: Catch | null;
+  /** Violations of what the mutation is not said to break: they do not count, and say that the list is wrong. */
+  unexpected: Catch[];
+  seedsRun: number;
+  /** How many of the mutated files were loaded: a mutation of what nobody loads proves nothing. */
+  filesLoaded: number;
+};
+
+const UNEXPECTED_MAX = 3;
+
+/** Faults and healing last as many tokens as they do at the default one; nothing is healed when nobody looks. */
+function lengths(mutation: Mutation, tokenMs: number) {
+  return {
+    faultUs: 45_000 * tokenMs,
+    healUs: mutation.breaks === "safety" ? 0 : 15_000 * Math.max(tokenMs, DEFAULT_TOKEN_MS),
+  };
+}
+
+async function tryMutation(order: Order): Promise<Answer> {
+  const mutation = MUTATIONS.find(({ name }) => name === order.mutation);
+  if (mutation === undefined) throw new Error(`no mutation ${order.mutation}`);
+  const loaded = order.guarded ? new Set<string>() : loadMutated(mutation);
+  // Only now may the cores be loaded.
+  const { runSeed } = await import("../run.ts");
+  const answer: Answer = { caught: null, unexpected: [], seedsRun: 0, filesLoaded: 0 };
+  for (const attempt of order.attempts) {
+    const { generator, seeds, from = 1, nodes = 3, tokenMs = DEFAULT_TOKEN_MS } = attempt;
+    for (let seed = from; seed < from + seeds; seed += 1) {
+      const result = await runSeed({ ...lengths(mutation, tokenMs), nodes, tokenMs, generator, seed });
+      answer.seedsRun += 1;
+      answer.filesLoaded = loaded.size;
+      const [violation] = result.violations;
+      if (violation === undefined) continue;
+      const { invariant, message, atUs } = violation;
+      const found = { invariant, generator, seed, nodes, message, atUs };
+      if (isCatch(mutation, invariant)) return { ...answer, caught: found };
+      if (invariant !== "LIVENESS" && answer.unexpected.length < UNEXPECTED_MAX)
+        answer.unexpected.push(found);
+    }
+  }
+  return answer;
+}
+
+const order = JSON.parse(process.argv[2] ?? "") as Order;
+process.stdout.write(`${JSON.stringify(await tryMutation(order))}\n`);

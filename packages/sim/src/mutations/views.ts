@@ -1,0 +1,351 @@
+import { type Mutation, seedsOf } from "./mutation.ts";
+
+const STATE = "packages/core-quorum/src/state.ts";
+const STEP = "packages/core-quorum/src/step.ts";
+const VIEW = "packages/core-quorum/src/view.ts";
+const FENCING = "packages/core-quorum/src/fencing.ts";
+const OUTGOING = "packages/core-quorum/src/outgoing.ts";
+const TIMING = "packages/core-quorum/src/timing.ts";
+const LEASE = "packages/core-quorum/src/lease.ts";
+
+/** Views, node leases, fencing and the way back: what lets a master say that a node holds nothing any more. */
+export const VIEWS: readonly Mutation[] = [
+  {
+    name: "grant-only-in-the-view",
+    rule: "A voter grants only to nodes in its adopted view.",
+    edits: [
+      {
+        file: STEP,
+        find: "if (counts && mayVote(state, nowUs) && isMember(state, node, ballot.name.bootId)) {",
+        replace: "if (counts && mayVote(state, nowUs)) {",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("half-heard", 10)],
+  },
+  {
+    name: "grants-of-a-view-are-by-boot",
+    rule: "A changed boot id counts as removed and returned.",
+    edits: [
+      {
+        file: LEASE,
+        find: "member.node === node && member.bootId === bootId",
+        replace: 'member.node === node && bootId !== ""',
+      },
+      {
+        file: VIEW,
+        find: "if (peer !== undefined && member.bootId !== null && peer.ballot.name.bootId !== member.bootId) {",
+        replace: 'if (peer !== undefined && member.bootId === "") {',
+      },
+      {
+        file: VIEW,
+        find: "entry === undefined || (entry.bootId !== null && entry.bootId !== state.bootId)",
+        replace: "entry === undefined",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("deaf-voter-reboots", 15), seedsOf("reboot-near-cut", 15)],
+  },
+  {
+    name: "view-persisted",
+    rule: "Voters adopt only higher views, persist, then report; numbers continue from the persisted one.",
+    edits: [
+      {
+        file: STATE,
+        find: "    durable: {\n      ...durable,\n      bootId: world.bootId,",
+        replace:
+          "    durable: {\n      ...durable,\n      view: { term: 0, number: 0, members: durable.voters.nodes.map(({ id }) => ({ node: id, bootId: null })) },\n      bootId: world.bootId,",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("view-forgotten", 15)],
+  },
+  {
+    name: "adopt-only-higher-views",
+    rule: "Voters adopt only higher (term, number); a view has one content for ever †.",
+    edits: [{ file: VIEW, find: "if (compareViews(view, durable.view) <= 0) return null;", replace: "" }],
+    breaks: "safety",
+    attempts: [seedsOf("view-forgotten", 10), seedsOf("mixed", 15)],
+  },
+  {
+    name: "numbers-from-the-persisted-view",
+    rule: "Numbers continue from the persisted one; a view (term, number) has one content for ever †.",
+    edits: [
+      { file: VIEW, find: "if (durable.view.term === durable.term) return null;", replace: "" },
+      {
+        file: VIEW,
+        find: "return takeView(state, { term: durable.term, number: 1, members: newest.members });",
+        replace:
+          "remember(state, { view: { ...durable.view, number: 0 } });\n  return takeView(state, { term: durable.term, number: 1, members: newest.members });",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("master-restarts-cut", 10)],
+  },
+  {
+    name: "newest-view-from-the-quorum",
+    rule: "The winner first publishes the newest view in its quorum's votes, removing nobody.",
+    edits: [
+      {
+        file: VIEW,
+        find: "for (const ballot of votes) if (compareViews(ballot.view, newest) > 0) newest = ballot.view;",
+        replace: "for (const ballot of votes) if (ballot.node < 0) newest = ballot.view;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("heir-of-an-old-view", 30)],
+  },
+  {
+    name: "views-only-with-a-lease",
+    rule: "Later views only while the master lease is valid.",
+    edits: [
+      {
+        file: VIEW,
+        find: "if (nowUs >= state.masterLeaseEndUs || state.closing !== null) return [];",
+        replace: "",
+      },
+    ],
+    breaks: "any",
+    attempts: [seedsOf("thawed-master", 15)],
+  },
+  {
+    name: "drained-queue-before-removing",
+    rule: "Later views only while the input queue is drained: a thawed master must not remove everybody.",
+    edits: [
+      {
+        file: VIEW,
+        find: "const readUntilUs = Math.min(drainedUs, state.peersStampUs);",
+        replace: "const readUntilUs = Math.max(nowUs, drainedUs);",
+      },
+      {
+        file: VIEW,
+        find: "if (nowUs >= state.masterLeaseEndUs || state.closing !== null) return [];",
+        replace: "",
+      },
+    ],
+    breaks: "any",
+    attempts: [seedsOf("thawed-master", 15)],
+  },
+  {
+    name: "fence-waits-for-the-last-lease",
+    rule: "fence(X) = last grant + T(1 + 2 rho).",
+    edits: [
+      {
+        file: FENCING,
+        find: "const fenceUs = lastGrantUs + promiseTiming(state).fenceUs;",
+        replace: "const fenceUs = lastGrantUs + promiseTiming(state).fenceUs / 2;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("half-heard", 10)],
+  },
+  {
+    name: "drift-margin-fence",
+    rule: "fence(X) = last grant + T(1 + 2 rho), a lease T(1 - rho).",
+    edits: [
+      { file: TIMING, find: "Math.ceil(tokenUs * (1 + 2 * CLOCK_RATE_ERROR))", replace: "tokenUs" },
+      { file: TIMING, find: "Math.floor(tokenUs * (1 - CLOCK_RATE_ERROR))", replace: "tokenUs" },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("half-heard", 20, { tokenMs: 10_000 })],
+  },
+  {
+    name: "fence-is-max-over-adopters",
+    rule: "fence(X) = max over the adopters of this view, a quorum.",
+    edits: [
+      {
+        file: FENCING,
+        find: "return report === undefined ? Number.NEGATIVE_INFINITY : -report;",
+        replace: "return report === undefined ? -own : -Math.min(own, report);",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("half-heard", 15)],
+  },
+  {
+    name: "fence-counts-a-quorum",
+    rule: "The adopters whose reports count are a quorum.",
+    edits: [
+      {
+        file: FENCING,
+        find: "return report === undefined ? Number.NEGATIVE_INFINITY : -report;",
+        replace: "return report === undefined ? -own : -report;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("half-heard", 15)],
+  },
+  {
+    name: "fence-reports-of-this-view",
+    rule: "Reports count from ballots whose adopted view is this one.",
+    edits: [
+      {
+        file: FENCING,
+        find: "if (ballot.amnesic || compareViews(ballot.view, durable.view) !== 0) return;",
+        replace: "if (ballot.amnesic) return;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("half-heard", 15)],
+  },
+  {
+    name: "forgotten-grants-count-from-the-restart",
+    rule: "A voter that forgot its last grant reports 0, counting up from the restart.",
+    edits: [
+      {
+        file: OUTGOING,
+        find: "sinceLastGrantUs: nowUs - (grant?.atUs ?? state.startedAtUs),",
+        replace: "sinceLastGrantUs: grant === undefined ? 1e12 : nowUs - grant.atUs,",
+      },
+      {
+        file: FENCING,
+        find: "const own = state.lastGrants.get(node)?.atUs ?? state.startedAtUs;",
+        replace: "const own = state.lastGrants.get(node)?.atUs ?? -1e12;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("half-heard", 20)],
+  },
+  {
+    name: "own-report-of-this-term",
+    rule: 'X\'s own report "out, gates shut" counts under this term and view.',
+    edits: [
+      {
+        file: FENCING,
+        find: "        clean !== null &&\n        clean.term === durable.term &&\n        compareViews({ term: clean.viewTerm, number: clean.viewNumber }, durable.view) === 0;",
+        replace: "        clean !== undefined;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("out-and-back", 20)],
+  },
+  {
+    name: "fence-judged-with-a-lease",
+    rule: "A thawed master whose lease has lapsed judges nobody.",
+    edits: [{ file: FENCING, find: "if (nowUs >= state.masterLeaseEndUs) return [];", replace: "" }],
+    breaks: "safety",
+    attempts: [seedsOf("thawed-master", 15)],
+  },
+  {
+    name: "out-persisted",
+    rule: "The removed node persists out when it learns it.",
+    edits: [
+      {
+        file: STATE,
+        find: "    durable: {\n      ...durable,\n      bootId: world.bootId,",
+        replace: "    durable: {\n      ...durable,\n      out: false,\n      bootId: world.bootId,",
+      },
+    ],
+    breaks: "any",
+    attempts: [seedsOf("out-and-back", 15)],
+  },
+  {
+    name: "out-holds-nothing",
+    rule: "A removed node has no node lease, whatever was granted to it before.",
+    edits: [
+      {
+        file: VIEW,
+        find: "    state.nodeLeaseEndUs = 0;\n    state.grantedBy.clear();",
+        replace: "",
+      },
+      {
+        file: LEASE,
+        find: "  if (out || amnesic) {\n    state.nodeLeaseEndUs = 0;\n    return;\n  }",
+        replace: "  void out;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("half-heard", 10), seedsOf("out-and-back", 10)],
+  },
+  {
+    name: "return-after-adopting-the-removal",
+    rule: "It comes back only after it has adopted the removal †.",
+    edits: [
+      {
+        file: VIEW,
+        find: "if (compareViews({ term: ballot.clean.viewTerm, number: ballot.clean.viewNumber }, durable.view) < 0)\n    return null;",
+        replace: "",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("out-and-back", 15), seedsOf("mixed", 15)],
+  },
+  {
+    name: "return-reported-clean",
+    rule: "It comes back only after it has reported itself out and clean †.",
+    edits: [
+      {
+        file: VIEW,
+        find: "if (ballot === undefined || ballot.amnesic || ballot.leaving || !ballot.out || ballot.clean === null)\n    return null;\n  if (ballot.term !== durable.term || ballot.clean.term !== durable.term) return null;\n  if (compareViews({ term: ballot.clean.viewTerm, number: ballot.clean.viewNumber }, durable.view) < 0)\n    return null;",
+        replace: "if (ballot === undefined || ballot.amnesic || ballot.leaving) return null;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("out-and-back", 15)],
+  },
+  {
+    name: "return-under-this-term",
+    rule: "The report that it is clean is made under this term †.",
+    edits: [
+      {
+        file: VIEW,
+        find: "if (ballot.term !== durable.term || ballot.clean.term !== durable.term) return null;",
+        replace: "",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("out-and-back", 15), seedsOf("heir-of-an-old-view", 15)],
+  },
+  {
+    name: "return-after-joined-for-a-token",
+    rule: "It comes back only when joined both ways for T, doubling when it flaps †.",
+    edits: [
+      {
+        file: VIEW,
+        find: 'if (membership?.state !== "joined") return null;\n  return nowUs - membership.sinceUs >= readmissionDelayUs(state, node, nowUs) ? ballot.name.bootId : null;',
+        replace: "return ballot.name.bootId;",
+      },
+    ],
+    breaks: "liveness",
+    attempts: [seedsOf("mixed", 10)],
+  },
+  {
+    name: "one-way-node-removed",
+    rule: "A node which is one-way to the master is removed.",
+    edits: [
+      {
+        file: VIEW,
+        find: 'if (membership?.state === "one-way" && readUntilUs - membership.sinceUs >= tokenUs) {',
+        replace: 'if (membership?.state === "one-way" && readUntilUs < 0) {',
+      },
+    ],
+    breaks: "liveness",
+    attempts: [seedsOf("half-heard", 10)],
+  },
+  {
+    name: "amnesia",
+    rule: "A voter with missing state has no vote, no grant and no place in any quorum until it is re-admitted †.",
+    edits: [
+      {
+        file: STATE,
+        find: "return { ...state, view: { term: 0, number: 0, members: [] }, out: true, amnesic: true };",
+        replace: "return state;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("deaf-voter-forgets", 15)],
+  },
+  {
+    name: "amnesia-re-admitted-by-a-new-commit",
+    rule: "Re-admitted by a configuration committed without it, after the loss † (ADR 5).",
+    edits: [
+      {
+        file: "packages/core-quorum/src/amnesia.ts",
+        find: "if (!stored || committed.version <= durable.amnesicSinceVersion) return null;",
+        replace: "if (!stored) return null;",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("deaf-voter-forgets", 20), seedsOf("amnesia-near-cut", 15)],
+  },
+];
