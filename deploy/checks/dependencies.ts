@@ -25,17 +25,19 @@ const allowed: Readonly<
   "packages/runtime": { rooms: ["contracts"], registry: shellKit },
   "packages/host": { rooms: ["contracts"], registry: shellKit },
   "packages/cli": {
-    rooms: ["contracts", "corosync-conf", "runtime", "sim", ...cores],
+    rooms: ["contracts", "corosync-conf", "journal-file", "runtime", "sim", ...cores],
     registry: ["commander", "@bomb.sh/tab", "zod"],
   },
   "packages/console": { rooms: ["contracts"], registry: ["preact", "@preact/", "uplot"] },
+  "packages/journal-file": { rooms: ["contracts"], registry: ["zod"] },
   "packages/lab": {
     rooms: ["contracts", "corosync-conf", "runtime"],
     registry: ["commander", "tinyexec", "zod"],
   },
-  "packages/sim": { rooms: ["contracts", "host", ...cores], registry: [] },
+  "packages/sim": { rooms: ["contracts", "corosync-conf", "host", ...cores], registry: ["zod"] },
   "services/config-distributor": ofService("core-config"),
   "services/failover-actuator": ofService("core-failover"),
+  "services/journal": { rooms: ["contracts", "journal-file", "runtime"], registry: ["zod"] },
   "services/membership": ofService("core-membership"),
   "services/quorum-evaluator": ofService("core-quorum"),
 };

@@ -1,4 +1,4 @@
-import { type Reason, SERVICES } from "@quorate/contracts";
+import type { Reason } from "@quorate/contracts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Status } from "./status.ts";
 
@@ -34,8 +34,7 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
   if (!snapshot.busAnswers)
     add("bus_down", "The local NATS server does not answer; shown is the state folder.");
   else {
-    for (const service of SERVICES) {
-      const { value, problem, ageMs } = answers[service];
+    for (const [service, { value, problem, ageMs }] of Object.entries(answers)) {
       const facts = { service };
       if (value === null) add("service_silent", `${service} does not answer: ${problem}`, facts);
       else if (ageMs !== null && ageMs > OLD_MS)

@@ -1,11 +1,13 @@
 import {
   BUS_CLIENT_PORT,
+  type DecisionWeight,
   EVENT_DOMAINS,
   type ExitCode,
   EXIT_CODES,
   NodeIdSchema,
   PRIO_MAXIMUM,
   QuorateError,
+  SERVICES,
 } from "@quorate/contracts";
 import {
   DEFAULT_CONFIG_FILE,
@@ -19,7 +21,10 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { applyFile, arm, changePrio, disarm, moveMaster, parseDuration } from "./commands/change.ts";
 import { checkFile, showConfiguration, showHistory } from "./commands/config.ts";
 import { followEvents } from "./commands/events.ts";
+import { LEVELS, showJournal } from "./commands/journal-log.ts";
 import { showLog } from "./commands/log.ts";
+import { showWhy } from "./commands/why.ts";
+import { parseMoment } from "./moment.ts";
 import { initNode } from "./commands/init.ts";
 import { lookAtNodes, lookAtQuorum, lookAtStatus } from "./commands/look.ts";
 import { runNode } from "./node-run/supervisor.ts";
@@ -150,16 +155,54 @@ function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
     const options = events.opts<Common & { domain?: Array<(typeof EVENT_DOMAINS)[number]> }>();
     await followEvents(output, options, { json: options.json, domains: options.domain ?? [] });
   });
+  addHistory(program, output, shows);
+  return program;
+}
+
+/** Looks back: what was decided, and why. */
+function addHistory(program: Command, output: Output, shows: Shows): void {
+  const why = located(program.command("why"), "act")
+    .description("why things are as they are, from this node's journal; works while the node is down")
+    .argument(
+      "[about]",
+      "a node (4, node:4, name, address), a term (term:7; 7 when no node has that id), or a time (10:15, '5m ago', ISO); the last thing of importance when left out",
+    );
+  shows(why, (options) => showWhy(options, why.args[0], output));
   const log = located(program.command("log"), "act")
     .description("what this node's processes wrote")
     .argument("[name...]", "nats-server, membership, quorum-evaluator …; all when none is named")
     .option("-n, --limit <number>", "how many lines", wholeNumber(1, 1_000_000), 50)
+    .option("--since <time>", "10:15, '5m ago', 2026-11-22T10:15:03Z", moment)
+    .option("--node <id>", "only what is about that node", nodeId)
+    .addOption(new Option("--service <name...>", "only these").choices([...SERVICES, "supervisor"]))
+    .addOption(new Option("--level <level>", "this and above").choices(LEVELS).default("notable"))
     .option("-f, --follow", "go on as more comes");
   log.action(async () => {
-    const options = log.opts<Common & { limit: number; follow?: boolean }>();
-    await showLog(output, options, { ...options, names: log.args });
+    const options = log.opts<
+      Common & {
+        limit: number;
+        follow?: boolean;
+        raw?: boolean;
+        since?: number;
+        node?: number;
+        service?: string[];
+        level: DecisionWeight;
+      }
+    >();
+    if (options.raw === true || log.args.length > 0) {
+      await showLog(output, options, { ...options, names: log.args });
+      return;
+    }
+    const { since, service, ...rest } = options;
+    await showJournal(output, options, { ...rest, sinceMs: since, services: service ?? [] });
   });
-  return program;
+}
+
+function moment(text: string): number {
+  const atMs = parseMoment(text, Date.now());
+  if (atMs === null)
+    throw new InvalidArgumentError("A time is wanted: 10:15, '5m ago', 2026-11-22T10:15:03Z.");
+  return atMs;
 }
 
 type Shows = (command: Command, look: (options: Common) => Promise<Shown>) => void;

@@ -318,7 +318,7 @@ describe("quorate log", () => {
       join(stateDir, "log", "quorum-evaluator.log"),
       `${JSON.stringify({ ...entry, time: at(2), message: "two" })}\n`,
     );
-    const { out } = await quorate(["log", ...where]);
+    const { out } = await quorate(["log", "--raw", ...where]);
     expect(out).toBe(
       `${at(1)} membership info: one\n${at(2)} quorum-evaluator info: two\n` +
         `${at(3)} membership info: three What to do: Look. (port=5)\n`,

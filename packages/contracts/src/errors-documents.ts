@@ -48,6 +48,9 @@ const REMEDIES: Record<ErrorCode, string> = {
   NOT_MASTER: "Wait for the election (2 tokens), then try again. If none comes: `quorate status`.",
   NOT_QUORATE: "Bring back enough nodes; `quorate status` lists who is away.",
   UNSAFE: "Do what the hint says first. `--force`, where there is one, is for who knows better.",
+  JOURNAL_MISSING: "Start the node once, or name its state folder with `--state-dir`.",
+  JOURNAL_UNREADABLE: "Be root; see what SQLite says in the message.",
+  NOTHING_KNOWN: "Ask another node: each keeps only its own journal. `quorate log` shows what there is.",
   USAGE: "`quorate COMMAND --help`.",
   ALREADY_RUNNING: "It is being done already: wait, or end the process that is named.",
 };

@@ -66,6 +66,14 @@ export const ERROR_TABLE = {
   NOT_MASTER: { exit: EXIT_CODES.error, meaning: "This node is not the master and knows of none." },
   NOT_QUORATE: { exit: EXIT_CODES.notQuorate, meaning: "This node has no quorum." },
   UNSAFE: { exit: EXIT_CODES.unsafeWithoutForce, meaning: "The act is unsafe and needs --force." },
+  JOURNAL_MISSING: { exit: EXIT_CODES.noSuchThing, meaning: "This node has no journal yet." },
+  JOURNAL_UNREADABLE: { exit: EXIT_CODES.error, meaning: "The node's journal cannot be read." },
+  NOTHING_KNOWN: {
+    exit: EXIT_CODES.noSuchThing,
+    meaning: "The journal of this node knows nothing of what was asked for.",
+  },
+  SCENARIO_UNKNOWN: { exit: EXIT_CODES.noSuchThing, meaning: "The simulator has no scenario of that name." },
+  SCENARIO_INVALID: { exit: EXIT_CODES.configuration, meaning: "A scenario's files are wrong or incomplete." },
   USAGE: { exit: EXIT_CODES.usage, meaning: "The command line is wrong." },
   ALREADY_RUNNING: { exit: EXIT_CODES.error, meaning: "Another process does this already." },
 } as const;

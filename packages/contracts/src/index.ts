@@ -1,5 +1,7 @@
 export * from "./ballot.ts";
 export * from "./cluster-config.ts";
+export * from "./decision.ts";
+export * from "./decision-rules.ts";
 export * from "./errors.ts";
 export * from "./evaluator-state.ts";
 export * from "./events.ts";

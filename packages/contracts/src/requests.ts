@@ -92,4 +92,6 @@ export const REQUESTS = {
       answer: answer({ entries: z.array(ConfigHistoryEntrySchema) }),
     },
   },
+  /** Is not on the bus: it has to work while the bus is down. */
+  journal: {},
 } as const;

@@ -6,6 +6,7 @@ export const SERVICES = [
   "quorum-evaluator",
   "failover-actuator",
   "config-distributor",
+  "journal",
 ] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
@@ -15,6 +16,7 @@ export const HEALTH_PORTS: Record<ServiceName, number> = {
   "quorum-evaluator": 7402,
   "failover-actuator": 7403,
   "config-distributor": 7404,
+  journal: 7405,
 };
 
 /** The node's nats-server listens for its own services here, on loopback. */

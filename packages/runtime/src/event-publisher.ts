@@ -14,6 +14,7 @@ import {
 import type { z } from "zod";
 import type { Bus } from "./bus.ts";
 import { bootId } from "./clock.ts";
+import type { DecisionRecorder } from "./decision-recorder.ts";
 import type { Logger } from "./logger.ts";
 
 /**
@@ -63,10 +64,19 @@ export class EventPublisher {
   readonly #logger: Logger;
   readonly #source: string;
   readonly #sequence: SharedSequence;
+  readonly #decisions: DecisionRecorder | undefined;
   readonly #waiting: Array<{ subject: string; envelope: EventEnvelope }> = [];
 
-  constructor(options: { bus: Bus; service: string; runDir: string; logger: Logger }) {
+  constructor(options: {
+    bus: Bus;
+    service: string;
+    runDir: string;
+    logger: Logger;
+    /** Each event is kept for the node's journal too. */
+    decisions?: DecisionRecorder | undefined;
+  }) {
     this.#bus = options.bus;
+    this.#decisions = options.decisions;
     this.#logger = options.logger;
     this.#source = `/quorate/${options.bus.clusterName}/${options.bus.nodeId}/${options.service}`;
     mkdirSync(options.runDir, { recursive: true });
@@ -110,6 +120,16 @@ export class EventPublisher {
       { event: `${domain}.${name}`, eventId: envelope.id, old: data.old, new: data.new, reason: data.reason },
       data.message,
     );
+    this.#decisions?.record({
+      reason: { code: data.reason, message: data.message, facts: data.facts },
+      event: {
+        name: `${domain}.${name}`,
+        id: envelope.id,
+        old: data.old,
+        new: data.new,
+        causeId: input.causeId ?? null,
+      },
+    });
     const subject = eventSubject(this.#bus.clusterName, this.#bus.nodeId, domain, name);
     if (this.#waiting.length > 0 || !this.#bus.publish(subject, EventEnvelopeSchema, envelope)) {
       this.#waiting.push({ subject, envelope });

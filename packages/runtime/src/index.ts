@@ -9,6 +9,12 @@ export {
 export type { Answer, RequestBody, Verb } from "./bus-requests.ts";
 export { BOOTTIME_JUMP_LIMIT_US, BoottimeJumpDetector, bootId, monotonicUs } from "./clock.ts";
 export {
+  type DecisionContext,
+  type DecisionInput,
+  DecisionRecorder,
+  recordBus,
+} from "./decision-recorder.ts";
+export {
   type DurableFileOptions,
   sweepTemporaries,
   writeFileDurably,
@@ -72,4 +78,5 @@ export {
   writeStateFile,
   writeStateFileSync,
 } from "./state-file.ts";
+export { StallWatch } from "./stall-watch.ts";
 export { QUORATE_VERSION } from "./version.ts";

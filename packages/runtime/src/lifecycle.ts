@@ -60,6 +60,7 @@ export async function runService(
       }
     }
     clearTimeout(limit);
+    context?.decisions?.close();
     process.exit(0);
   };
   process.on("SIGTERM", () => void stopAll("SIGTERM"));

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { HEALTH_PORTS, type NodeId, NodeIdSchema, QuorateError, type ServiceName } from "@quorate/contracts";
 import { z } from "zod";
 import { bootId } from "./clock.ts";
+import { DecisionRecorder } from "./decision-recorder.ts";
 import { createLogger, LOG_LEVELS, type Logger } from "./logger.ts";
 import { readRunFile } from "./run-file.ts";
 import { readRunningDocument } from "./running-document.ts";
@@ -41,6 +42,8 @@ export interface ServiceContext {
   healthPort: number;
   credentials: BusCredentials;
   logger: Logger;
+  /** For the node's journal; without it nothing is kept. */
+  decisions?: DecisionRecorder;
 }
 
 export const DEFAULT_STATE_DIR = "/var/lib/quorate";
@@ -117,5 +120,6 @@ export function loadServiceContext(
     healthPort: node.healthBase === 0 ? 0 : HEALTH_PORTS[service] - DEFAULT_HEALTH_BASE + node.healthBase,
     credentials: readBusCredentials(runDir),
     logger: createLogger({ service, node: nodeId.data, level }),
+    decisions: new DecisionRecorder({ service, node: nodeId.data, runDir }),
   };
 }

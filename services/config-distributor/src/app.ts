@@ -48,7 +48,13 @@ export async function startDistributor(context: ServiceContext, lifecycle: Lifec
     metrics,
   });
   lifecycle.onStop("bus", () => bus.close());
-  const publisher = new EventPublisher({ bus, service: SERVICE, runDir: context.runDir, logger });
+  const publisher = new EventPublisher({
+    bus,
+    service: SERVICE,
+    runDir: context.runDir,
+    logger,
+    decisions: context.decisions,
+  });
   const events = new RegisterEvents(publisher, tools, nodeId);
   const file = new OperatorFile(context.configFile);
 

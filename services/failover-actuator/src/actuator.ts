@@ -29,6 +29,10 @@ export interface ActuatorOptions {
   kernelPauseUs(): number;
   closed: GrantName | null;
   persistClosed(closed: GrantName): Promise<void>;
+  /** Each decision of the core. */
+  onReason?(reason: Reason): void;
+  /** The timer fired that was due then. */
+  woke?(dueUs: number): void;
   publishReport(report: ReportMessage): void;
   publishEvent(event: FailoverEvent): void;
 }
@@ -62,7 +66,11 @@ export class Actuator {
       carryOut: (step) => carryOut(step, doors),
       publishReport: options.publishReport,
       publishEvent: options.publishEvent,
-      logReason: (reason: Reason) => logger.info({ code: reason.code, ...reason.facts }, reason.message),
+      logReason: (reason: Reason) => {
+        logger.info({ code: reason.code, ...reason.facts }, reason.message);
+        options.onReason?.(reason);
+      },
+      woke: (dueUs) => options.woke?.(dueUs),
     });
   }
 

@@ -11,6 +11,7 @@ import {
   monotonicUs,
   readRunningConf,
   type ServiceContext,
+  StallWatch,
   startHealthServer,
 } from "@quorate/runtime";
 import { Actuator } from "./actuator.ts";
@@ -36,7 +37,7 @@ export async function startFailoverActuator(
   lifecycle: Lifecycle,
   drivers: Drivers,
 ): Promise<Actuator> {
-  const { nodeId, logger } = context;
+  const { nodeId, logger, decisions } = context;
   const text = decodeText(readRunningConf(context, encodeText));
   const config = hostConfig(text, context.runningConfFile);
   const metrics = new Metrics("failover-actuator", nodeId);
@@ -49,7 +50,14 @@ export async function startFailoverActuator(
     metrics,
   });
   lifecycle.onStop("bus", () => bus.close());
-  const events = new EventPublisher({ bus, service: "failover-actuator", runDir: context.runDir, logger });
+  const events = new EventPublisher({
+    bus,
+    service: "failover-actuator",
+    runDir: context.runDir,
+    logger,
+    decisions,
+  });
+  const stalls = new StallWatch((reason) => decisions?.record({ reason }));
   const meter = eventMeter(metrics);
   const boottime = new BoottimeJumpDetector();
   const closedFile = new ClosedFile(context.runDir);
@@ -62,6 +70,8 @@ export async function startFailoverActuator(
     kernelPauseUs: () => boottime.check(),
     closed: closedFile.read(logger),
     persistClosed: (closed) => closedFile.write(closed),
+    onReason: (reason) => decisions?.record({ reason }),
+    woke: (dueUs) => stalls.woke(dueUs),
     publishReport: (report) => void bus.publishLocal("report", report),
     publishEvent(event) {
       meter(event);

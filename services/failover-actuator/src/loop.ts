@@ -16,6 +16,8 @@ export interface LoopDoors {
   publishReport(report: ReportMessage): void;
   publishEvent(event: FailoverEvent): void;
   logReason(reason: Reason): void;
+  /** The timer fired that was due then. */
+  woke(dueUs: number): void;
 }
 
 const TIMER_LIMIT_MS = 60_000;
@@ -111,6 +113,9 @@ export class FailoverLoop {
     clearTimeout(this.#timer);
     if (this.#stopped) return;
     const delayMs = Math.min(Math.max(1, Math.ceil((atUs - nowUs) / 1000)), TIMER_LIMIT_MS);
-    this.#timer = setTimeout(() => this.input({ kind: "tick" }), delayMs);
+    this.#timer = setTimeout(() => {
+      this.#doors.woke(nowUs + delayMs * 1000);
+      this.input({ kind: "tick" });
+    }, delayMs);
   }
 }

@@ -9,6 +9,7 @@ import {
   Metrics,
   readRunningConf,
   type ServiceContext,
+  StallWatch,
   startHealthServer,
 } from "@quorate/runtime";
 import { MembershipEvents } from "./events.ts";
@@ -43,8 +44,15 @@ export async function startMembershipService(context: ServiceContext, lifecycle:
     metrics,
   });
   const events = new MembershipEvents(
-    new EventPublisher({ bus, service: "membership", runDir: context.runDir, logger }),
+    new EventPublisher({
+      bus,
+      service: "membership",
+      runDir: context.runDir,
+      logger,
+      decisions: context.decisions,
+    }),
   );
+  const stalls = new StallWatch((reason) => context.decisions?.record({ reason }));
   let current = { text: firstText, config };
 
   const perform = (effect: Exclude<MembershipEffect, { kind: "persist" | "send" }>): void => {
@@ -90,6 +98,11 @@ export async function startMembershipService(context: ServiceContext, lifecycle:
     incarnations: new IncarnationFile(context.stateDir, logger),
     logger,
     output: { perform },
+    onReason: (reason) => {
+      const lateMs = reason.facts?.["lateMs"];
+      if (reason.code === "own-loop-late" && typeof lateMs === "number") stalls.stalled(lateMs * 1000);
+      context.decisions?.record({ reason });
+    },
   });
 
   lifecycle.onStop("bus", () => bus.close());
@@ -112,6 +125,7 @@ export async function startMembershipService(context: ServiceContext, lifecycle:
   await loop.start();
 
   const lookAround = setInterval(() => {
+    stalls.breathe();
     events.rejected(loop.refused, performance.now());
     events.patience(loop.state.health.patience);
   }, LOOK_AROUND_MS);

@@ -30,6 +30,8 @@ export interface LoopOptions {
   readonly incarnations: IncarnationFile;
   readonly logger: Logger;
   readonly output: LoopOutput;
+  /** Each decision of the core; before its effects are carried out. */
+  readonly onReason?: (reason: Reason) => void;
 }
 
 /** Ticks between two attempts to write down an incarnation that the disk refused. */
@@ -236,5 +238,6 @@ export class MembershipLoop {
 
   #log(reason: Reason): void {
     this.#options.logger.info({ code: reason.code, facts: reason.facts }, reason.message);
+    this.#options.onReason?.(reason);
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type ClusterConfig, QuorateError, carryBallot, readBallot } from "@quorate/contracts";
+import { type ClusterConfig, QuorateError, type Reason, carryBallot, readBallot } from "@quorate/contracts";
 import { decodeText, encodeText, hostConfig, readSentDocument } from "@quorate/corosync-conf";
 import { startQuorum, timingOf } from "@quorate/core-quorum";
 import {
@@ -11,8 +11,10 @@ import {
   type Lifecycle,
   Metrics,
   monotonicUs,
+  recordBus,
   readRunningConf,
   type ServiceContext,
+  StallWatch,
   startHealthServer,
   writeStateFileSync,
 } from "@quorate/runtime";
@@ -35,7 +37,7 @@ function onceIn(everyUs: number, ask: () => number): () => number {
 
 /** Wires the quorum core to the bus and to the disk. */
 export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
-  const { nodeId, logger, stateDir, bootId } = context;
+  const { nodeId, logger, stateDir, bootId, decisions } = context;
   await holdFolder(stateDir);
   const text = decodeText(readRunningConf(context, encodeText));
   const running = { config: hostConfig(text, context.runningConfFile), text };
@@ -54,7 +56,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   });
   lifecycle.onStop("bus", () => bus.close());
   const diff = new EventDiff(
-    new EventPublisher({ bus, service: "quorum-evaluator", runDir: context.runDir, logger }),
+    new EventPublisher({ bus, service: "quorum-evaluator", runDir: context.runDir, logger, decisions }),
   );
   if (lost !== null) diff.amnesiaFound(lost);
 
@@ -64,6 +66,8 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
     [0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1],
   );
   const boottime = new BoottimeJumpDetector();
+  const stalls = new StallWatch((reason) => decisions?.record({ reason }));
+  recordBus(bus, decisions);
   let diskTrouble: Error | null = null;
   const seed = createHash("sha256").update(`${nodeId} ${bootId} ${monotonicUs()}`).digest().readUInt32BE(0);
   const loop = new QuorumLoop(startQuorum(durable, { nowUs: monotonicUs(), bootId, seed }), {
@@ -78,13 +82,23 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
       else bus.publishLocal("grant", effect.grant);
     },
     publish(message, reasons) {
-      for (const reason of reasons) logger.info({ code: reason.code, ...reason.facts }, reason.message);
+      decisions?.know({
+        term: message.term,
+        view: `${message.view.term}.${message.view.number}`,
+        config: message.stored.version,
+      });
+      for (const reason of reasons) {
+        logger.info({ code: reason.code, ...reason.facts }, reason.message);
+        decisions?.record({ reason });
+      }
       bus.publishLocal("quorum", message);
       diff.publish(message, reasons);
     },
     barrier: () => bus.barrier(),
     suspendedUs: onceIn(BOOTTIME_CHECK_US, () => boottime.check()),
+    woke: (dueUs) => stalls.woke(dueUs),
     diskTrouble(error) {
+      if ((error === null) !== (diskTrouble === null)) decisions?.record({ reason: diskReason(error) });
       if (error !== null && diskTrouble === null)
         logger.error(
           { error: error.message },
@@ -171,6 +185,18 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
     },
   });
   lifecycle.onStop("health", () => health.close());
+}
+
+function diskReason(error: Error | null): Reason {
+  if (error === null)
+    return {
+      code: "DISK_ACCEPTED",
+      message: "The disk takes the evaluator's state again: this node speaks again.",
+    };
+  return {
+    code: "DISK_REFUSED",
+    message: `The disk refuses the evaluator's state: nothing is voted or granted until it takes it. ${error.message}`,
+  };
 }
 
 function serveRequests(bus: Bus, loop: QuorumLoop, diff: EventDiff): void {

@@ -23,6 +23,8 @@ export type LoopDoors = {
   suspendedUs(): number;
   /** Resolves once all local messages sent before the call have been handed in; false if that is not known. */
   barrier(): Promise<boolean>;
+  /** The timer fired that was due then. */
+  woke?(dueUs: number): void;
   /** The disk refused, or takes writes again (null). */
   diskTrouble(error: Error | null): void;
 };
@@ -132,10 +134,12 @@ export class QuorumLoop {
   private schedule(nowUs: number, wakeAtUs: number): void {
     const waitMs = Math.max(LEAST_WAIT_MS, Math.ceil((wakeAtUs - nowUs) / 1000));
     const delayMs = this.unsaved === null ? waitMs : Math.min(waitMs, DISK_RETRY_MS);
+    const atUs = nowUs + delayMs * 1000;
     // Set anew each time: a timer that is left to fire for nothing costs more.
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.timer = null;
+      this.doors.woke?.(atUs);
       this.step({ kind: "tick" });
     }, delayMs);
   }

@@ -1,11 +1,12 @@
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
-import { QuorateError } from "@quorate/contracts";
+import { QuorateError, type Reason } from "@quorate/contracts";
 import {
   applyNatsServerConf,
   Bus,
   bootId,
+  DecisionRecorder,
   EventPublisher,
   holdFolder,
   identifyProcess,
@@ -38,6 +39,8 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
   // The pid file is what people read; this is what holds, whatever becomes of the file.
   await holdFolder(options.runDir);
   const pidFile = pidFilePath(options.runDir, "supervisor");
+  // A clean stop takes the file away.
+  const wasKilled = existsSync(pidFile);
   const self = identifyProcess(process.pid);
   if (self !== null) writePidFile(pidFile, self);
   await applyNatsServerConf(options, config);
@@ -49,7 +52,9 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
     name: "supervisor",
     logger,
   });
-  const events = new EventPublisher({ bus, service: "supervisor", runDir: options.runDir, logger });
+  const { nodeId: node, runDir } = options;
+  const decisions = new DecisionRecorder({ service: "supervisor", node, runDir });
+  const events = new EventPublisher({ bus, service: "supervisor", runDir, logger, decisions });
   const ends = new Map<string, string>();
   const supervised = programs.map(
     (program) =>
@@ -74,16 +79,20 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
         ended(name, pid, how, restartInMs) {
           ends.set(name, how.split(":", 1)[0] ?? how);
           logger.warn({ process: name, pid, restartInMs }, `${name} ended: ${how}`);
+          const message = `${name} (pid ${pid}) ended: ${how}.`;
+          decisions.record({
+            reason: { code: "process_exit", message, facts: { process: name, pid, how, restartInMs } },
+          });
           repairRunFiles(options, files, logger);
         },
       }),
   );
   preferSelf();
-  const started = running.size === 0 ? "node_start" : "supervisor_restarted";
+  const started = startReason(running.size, wasKilled, options.nodeId, config.clusterName);
   events.publish("node", "node_started", {
     old: null,
     new: "running",
-    reason: { code: started, message: `Node ${options.nodeId} of ${config.clusterName} is started.` },
+    reason: started,
     facts: { bootId: bootId() },
   });
   for (const one of supervised) one.start(running.get(one.program.name) ?? null);
@@ -106,10 +115,26 @@ export async function runNode(options: NodeRunOptions): Promise<void> {
   });
   await leave(bus, options, logger);
   await stopAll(supervised);
+  decisions.close();
+  await stopJournal(supervised);
   clearInterval(poll);
   await bus.close();
   rmSync(pidFile, { force: true });
   logger.info("everything has ended");
+}
+
+function startReason(alive: number, wasKilled: boolean, node: number, cluster: string): Reason {
+  if (alive > 0) {
+    const message = `A new supervisor of node ${node} of ${cluster} took over ${alive} processes that ran on; the one before ended without a stop.`;
+    return { code: "supervisor_restarted", message };
+  }
+  const started = `Node ${node} of ${cluster} is started`;
+  return wasKilled
+    ? {
+        code: "node_start_after_kill",
+        message: `${started}; before, all of its processes had ended without a stop.`,
+      }
+    : { code: "node_start", message: `${started}.` };
 }
 
 /** The first SIGTERM or SIGINT. SIGHUP is not one: a closed terminal must not take a node down. */
@@ -156,6 +181,11 @@ function repairRunFiles(
     if (!(error instanceof QuorateError)) throw error;
     logger.error({ code: error.code, hint: error.hint }, error.message);
   }
+}
+
+/** The journal goes last: it has to hear how everybody else ended. */
+async function stopJournal(supervised: SupervisedProcess[]): Promise<void> {
+  await supervised.find((one) => one.program.name === "journal")?.stop(STOP_LIMIT_MS);
 }
 
 function preferSelf(): void {

@@ -1,0 +1,130 @@
+import type { JournalRow } from "@quorate/journal-file";
+import { isSameBoot, roleAfter, STORY_US } from "./rows.ts";
+
+/** Below this nothing is told by itself: recoveries and everyday life. */
+export const TOLD_FROM = 45;
+
+const BY_EVENT: Readonly<Record<string, number>> = {
+  "quorum.handover_started": 90,
+  "quorum.quorum_changed": 80,
+  "quorum.amnesia_found": 88,
+  "quorum.node_removed": 70,
+  "quorum.kernel_paused": 75,
+  "failover.ability_changed": 65,
+  "failover.foreign_claim_seen": 66,
+  "failover.gate_shut": 47,
+  "failover.service_failed": 57,
+  "failover.repaired": 60,
+  "node.node_stopped": 58,
+  "node.node_started": 45,
+  "node.process_restarted": 55,
+  "config.disarmed": 60,
+  "config.armed": 50,
+  "config.config_rejected": 50,
+  "config.store_failed": 62,
+};
+
+const BY_CODE: Readonly<Record<string, number>> = {
+  VIEW_ADOPTED_OUT: 82,
+  MASTERSHIP_OVER: 72,
+  DISK_REFUSED: 63,
+  DISK_FULL: 63,
+  TABLES_LOST: 64,
+  CLOCK_STEPPED: 59,
+  HOST_WENT_DOWN: 59,
+  SUPERVISOR_GONE: 58,
+  node_start_after_kill: 58,
+  supervisor_restarted: 54,
+  PROCESS_FROZEN: 56,
+  PROCESS_STARVED: 51,
+  BUS_AWAY: 53,
+  process_exit: 54,
+  CRASHED: 57,
+  JOURNAL_SET_ASIDE: 52,
+  "duplicate-node-id": 65,
+  ADDRESS_MISSING: 62,
+  NO_CARRIER: 65,
+  CARRIER: 61,
+  "link-lossy": 48,
+};
+
+/** How much a decision is worth telling; recoveries little, who leads most. */
+export type Severities = ReadonlyMap<JournalRow, number>;
+
+/** Of all these rows, which must be in order: what a decision means depends on what this node was before it. */
+export function severitiesOf(rows: readonly JournalRow[]): Severities {
+  const found = new Map<JournalRow, number>();
+  let boot = "";
+  let served = false;
+  let isSuspended = true;
+  for (const row of rows) {
+    if (row.bootId !== boot) {
+      boot = row.bootId;
+      served = false;
+      isSuspended = true;
+    }
+    const returns = served && isSuspended;
+    found.set(row, severityOf(row, returns));
+    const role = roleAfter(row);
+    if (role === null) continue;
+    isSuspended = role === "suspended";
+    served ||= !isSuspended;
+  }
+  return found;
+}
+
+/** `returns`: this node was suspended, so what it learns now is news to it alone. */
+function severityOf(row: JournalRow, returns: boolean): number {
+  const role = roleAfter(row);
+  if (role !== null) {
+    if (role === "master") return row.old === "master" ? 0 : 100;
+    if (row.old === null) return 20;
+    if (role === "suspended") return row.old === "master" ? 100 : 95;
+    return row.old === "master" ? 100 : 40;
+  }
+  switch (row.event) {
+    case "quorum.master_changed":
+      if (typeof row.new !== "number" || row.new === row.node) return 44;
+      return returns ? 40 : 92;
+    case "quorum.quorum_changed":
+      return row.new === "no" ? 80 : 30;
+    case "failover.ability_changed":
+      return row.new === "unable" ? 65 : 30;
+    case "failover.gate_shut":
+      return row.code === "LEASE_LAPSED" ? 68 : 47;
+    case "membership.peer_state_changed":
+      return row.new === "failed" || row.new === "one-way" ? 52 : row.new === "left" ? 50 : 10;
+    case null:
+      return BY_CODE[row.code] ?? 0;
+    default:
+      return Math.max(BY_EVENT[row.event] ?? 0, BY_CODE[row.code] ?? 0);
+  }
+}
+
+/** What happened in one go: no quiet of five seconds in it. Oldest first. */
+export function stories(rows: readonly JournalRow[], severities: Severities): JournalRow[][] {
+  const found: JournalRow[][] = [];
+  let last: JournalRow | null = null;
+  for (const row of rows) {
+    if ((severities.get(row) ?? 0) < TOLD_FROM) continue;
+    const story = found.at(-1);
+    const goesOn = last !== null && isSameBoot(last, row) && row.monoUs - last.monoUs < STORY_US;
+    if (story !== undefined && goesOn) story.push(row);
+    else found.push([row]);
+    last = row;
+  }
+  return found;
+}
+
+/** The decision of a story that matters most; of equals the last: it is what the node is in now. */
+export function headlineOf(story: readonly JournalRow[], severities: Severities): JournalRow | null {
+  let best: JournalRow | null = null;
+  let highest = 0;
+  for (const row of story) {
+    const severity = severities.get(row) ?? 0;
+    if (best !== null && severity < highest) continue;
+    best = row;
+    highest = severity;
+  }
+  return best;
+}

@@ -1,0 +1,70 @@
+import type { NodeId, Role } from "@quorate/contracts";
+import type { JournalRow } from "@quorate/journal-file";
+
+/** Decisions closer to each other than this belong to one story, at a token of a second. */
+export const STORY_US = 5_000_000;
+
+export function isEvent(row: JournalRow, name: string): boolean {
+  return row.event === name;
+}
+
+export function numberFact(row: JournalRow, name: string): number | null {
+  const value = row.facts[name];
+  return typeof value === "number" ? value : null;
+}
+
+export function textFact(row: JournalRow, name: string): string | null {
+  const value = row.facts[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** The other node that a decision is about. */
+export function peerOf(row: JournalRow): NodeId | null {
+  return numberFact(row, "peer") ?? numberFact(row, "node");
+}
+
+export function roleAfter(row: JournalRow): Role | null {
+  if (row.event !== "quorum.role_changed") return null;
+  return row.new === "master" || row.new === "slave" || row.new === "suspended" ? row.new : null;
+}
+
+/** For how long something had been going on when it was noticed: its cause is that much older. */
+export function durationUs(row: JournalRow): number {
+  const ms = numberFact(row, "lateMs") ?? numberFact(row, "pauseMs") ?? numberFact(row, "silentMs") ?? 0;
+  return ms * 1000;
+}
+
+/** The two rows were made in the same boot, so that their monotonic stamps can be compared. */
+export function isSameBoot(left: JournalRow, right: JournalRow): boolean {
+  return left.bootId === right.bootId;
+}
+
+/** From `beforeUs` before the row until `afterUs` after it, by the time at which the thing itself began. */
+export function around(
+  rows: readonly JournalRow[],
+  row: JournalRow,
+  beforeUs: number,
+  afterUs: number,
+): JournalRow[] {
+  return rows.filter((other) => {
+    if (!isSameBoot(other, row)) return false;
+    const distanceUs = other.monoUs - row.monoUs;
+    if (distanceUs > afterUs) return false;
+    return distanceUs >= -beforeUs || (distanceUs < 0 && distanceUs + durationUs(other) >= -beforeUs);
+  });
+}
+
+/** Whom this node took for master before that row; itself included. */
+export function masterBefore(rows: readonly JournalRow[], row: JournalRow): NodeId | null {
+  const index = rows.indexOf(row);
+  for (let at = index - 1; at >= 0; at--) {
+    const earlier = rows[at];
+    if (earlier === undefined) continue;
+    if (earlier.event === "quorum.master_changed") {
+      if (typeof earlier.new === "number") return earlier.new;
+      if (typeof earlier.old === "number") return earlier.old;
+    }
+    if (roleAfter(earlier) === "master") return earlier.node;
+  }
+  return null;
+}

@@ -1,0 +1,4 @@
+import { runService } from "@quorate/runtime";
+import { runJournal } from "./app.ts";
+
+await runService("journal", runJournal);
