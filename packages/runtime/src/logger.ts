@@ -1,5 +1,6 @@
 import type { NodeId } from "@quorate/contracts";
 import { type Logger, pino } from "pino";
+import { LogOutput } from "./log-output.ts";
 
 export type { Logger } from "pino";
 
@@ -8,18 +9,24 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /**
  * JSON lines to stdout: `level` (word), `time` (ISO 8601 UTC), `service`, `node`, `message`, further fields.
- * Written at once: a line that was logged before a crash is there.
+ * Written at once: a line that was logged before a crash is there. A line that cannot be written is given up, and
+ * said with the next one that can.
  */
 export function createLogger(options: { service: string; node: NodeId; level?: LogLevel }): Logger {
+  const base = { service: options.service, node: options.node };
+  const lostLine = (count: number, why: string) => {
+    const message = `${count} log lines before this one could not be written (${why}).`;
+    return `${JSON.stringify({ level: "warn", time: new Date().toISOString(), ...base, message })}\n`;
+  };
   return pino(
     {
       level: options.level ?? "info",
-      base: { service: options.service, node: options.node },
+      base,
       messageKey: "message",
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ dest: 1, sync: true }),
+    new LogOutput(1, lostLine),
   );
 }
 
