@@ -5,11 +5,10 @@
 import { join, resolve } from "node:path";
 import { EXIT_CODES, QuorateError } from "@quorate/contracts";
 import { Command } from "commander";
-import { BenchLab, takeDownOnSignal } from "./bench/bench-lab.ts";
+import { BenchLab, reportUnlessInterrupted, takeDownOnSignal } from "./bench/bench-lab.ts";
 import { buildDigest, Results } from "./bench/results.ts";
 import { SERIES, type Series } from "./bench/series.ts";
 import { allKept, tableText } from "./bench/table.ts";
-import { reportFailure } from "./failure.ts";
 import { requireRoot } from "./lab.ts";
 import { wholeNumber } from "./options.ts";
 import { quoratePlan } from "./plan.ts";
@@ -64,4 +63,4 @@ async function measure(series: Series, wanted: number, results: Results): Promis
   });
 }
 
-process.exitCode = await main().catch((error: unknown) => reportFailure(error));
+process.exitCode = await main().catch(reportUnlessInterrupted);

@@ -6,7 +6,7 @@
 import { join, resolve } from "node:path";
 import { EXIT_CODES } from "@quorate/contracts";
 import { Command } from "commander";
-import { BenchLab, takeDownOnSignal } from "./bench/bench-lab.ts";
+import { BenchLab, INTERRUPTED, reportUnlessInterrupted, takeDownOnSignal } from "./bench/bench-lab.ts";
 import { buildDigest, Results } from "./bench/results.ts";
 import { chooseFaults, FAULTS } from "./chaos/catalogue.ts";
 import { type ChaosSample, ChaosSampleSchema, type Fault, isLate } from "./chaos/fault.ts";
@@ -14,11 +14,12 @@ import { planOf } from "./chaos/hosts.ts";
 import { missedBy } from "./chaos/judge.ts";
 import { chaosTable, rowOf } from "./chaos/table.ts";
 import { keepEvidence, takeSample } from "./chaos/take.ts";
-import { reportFailure } from "./failure.ts";
 import { requireRoot } from "./lab.ts";
 import { wholeNumber } from "./options.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
+
+const LAB_FAILURES = 3;
 
 type ChaosOptions = {
   only?: string[];
@@ -33,6 +34,7 @@ class Chaos {
   readonly #options: ChaosOptions;
   readonly #build = buildDigest(ROOT);
   readonly #results: Results<ChaosSample>;
+  readonly #given: string[] = [];
 
   constructor(options: ChaosOptions) {
     this.#options = options;
@@ -47,8 +49,23 @@ class Chaos {
       const key = `${fault.hosts} ${fault.group}`;
       groups.set(key, [...(groups.get(key) ?? []), fault]);
     }
-    for (const group of groups.values()) {
-      while (this.#next(group) !== undefined) await this.#oneLab(group);
+    for (const [name, group] of groups) await this.#wholeGroup(name, group);
+  }
+
+  /** A lab that failed is replaced; a group whose labs fail again and again is left, and said in the end. */
+  async #wholeGroup(name: string, group: readonly Fault[]): Promise<void> {
+    for (let failures = 0; this.#next(group) !== undefined; ) {
+      try {
+        await this.#oneLab(group);
+      } catch (error) {
+        failures += 1;
+        const code = reportUnlessInterrupted(error);
+        if (code === INTERRUPTED) throw error;
+        if (failures === LAB_FAILURES) {
+          this.#given.push(name);
+          return;
+        }
+      }
     }
   }
 
@@ -56,7 +73,9 @@ class Chaos {
     const shown = FAULTS.filter((fault) => faults.includes(fault) || this.#results.of(fault.name).length > 0);
     const rows = shown.map((fault) => rowOf(fault, this.#results.of(fault.name)));
     process.stdout.write(`build ${this.#build}\n${chaosTable(rows)}`);
-    const isMet = rows.every(({ missed }) => missed.length === 0);
+    const isMet = rows.every(({ missed }) => missed.length === 0) && this.#given.length === 0;
+    for (const name of this.#given)
+      process.stdout.write(`GIVEN UP after ${LAB_FAILURES} failures: ${name}\n`);
     if (this.#options.json === true) {
       process.stdout.write(`${JSON.stringify({ build: this.#build, met: isMet, rows })}\n`);
     }
@@ -136,4 +155,4 @@ async function main(): Promise<number> {
   return chaos.table(chosen) ? EXIT_CODES.ok : EXIT_CODES.error;
 }
 
-process.exitCode = await main().catch((error: unknown) => reportFailure(error));
+process.exitCode = await main().catch(reportUnlessInterrupted);

@@ -81,6 +81,29 @@ describe("down", () => {
     await nothingIsLeft(before, made);
   });
 
+  it("happens on Ctrl-C, whatever the bench is doing to its lab", async () => {
+    const before = mounts();
+    const script = `
+      import { takeDownOnSignal } from ${JSON.stringify(join(ROOT, "packages/lab/src/bench/bench-lab.ts"))};
+      import { Lab } from ${JSON.stringify(join(ROOT, "packages/lab/src/index.ts"))};
+      import { idlePlan } from ${JSON.stringify(join(import.meta.dirname, "stand-in-plan.ts"))};
+      takeDownOnSignal(${JSON.stringify(NAME)});
+      const lab = await Lab.up(${JSON.stringify(NAME)}, idlePlan(${JSON.stringify(NAME)}), { own: true });
+      await lab.freeze(2);
+      await lab.setSwitch(false);
+      process.stdout.write("up");
+      setInterval(() => {}, 1000);
+    `;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    const made = namespacesOf(Lab.open(NAME));
+    child.kill("SIGINT");
+    expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(130);
+    await nothingIsLeft(before, made);
+  });
+
   it("clears by the mark when the record is damaged", async () => {
     const before = mounts();
     const lab = await Lab.up(NAME, idlePlan(NAME));

@@ -2,7 +2,7 @@
 import { loadavg } from "node:os";
 import { QuorateError } from "@quorate/contracts";
 import { type Converged, readConverged } from "../converged.ts";
-import { hostLogTails } from "../failure.ts";
+import { hostLogTails, reportFailure } from "../failure.ts";
 import { Lab } from "../lab.ts";
 import { readNodeStatus, type NodeStatus } from "../node-status.ts";
 import { type Observation, Observer } from "../observer.ts";
@@ -41,7 +41,7 @@ export class BenchLab {
         await observer.stop();
       }
     } catch (error) {
-      process.stderr.write(`${hostLogTails(lab)}\n`);
+      if (!isInterrupted) process.stderr.write(`${hostLogTails(lab)}\n`);
       throw error;
     } finally {
       await Lab.down(name);
@@ -127,11 +127,22 @@ export function gapsOf(report: TallyReport): Record<string, number> {
   };
 }
 
+/** The exit code after Ctrl-C. */
+export const INTERRUPTED = 130;
+
+let isInterrupted = false;
+
 /** Ctrl-C and the like: the lab goes, then we. */
 export function takeDownOnSignal(labName: string): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
-      void Lab.down(labName).finally(() => process.exit(130));
+      isInterrupted = true;
+      void Lab.down(labName).finally(() => process.exit(INTERRUPTED));
     });
   }
+}
+
+/** As `reportFailure`; after Ctrl-C silent: everything fails that was under way. */
+export function reportUnlessInterrupted(error: unknown): number {
+  return isInterrupted ? INTERRUPTED : reportFailure(error);
 }

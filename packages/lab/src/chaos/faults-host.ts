@@ -56,7 +56,7 @@ function shortFreeze(title: string, durationMs: number, spared = isManagedServic
   };
 }
 
-const KILLED = ["nats-server", ...SERVICES, "supervisor"] as const;
+export const KILLED = ["nats-server", ...SERVICES, "supervisor"] as const;
 
 function kill(name: string): Draft {
   return {
@@ -91,7 +91,7 @@ const BUS_AWAY_MS = 5000;
 /** A program that ends at once lies over the server's, in this host alone. */
 async function keepBusAway(injection: Injection): Promise<void> {
   const path = (await injection.shell("command -v nats-server")).stdout.trim();
-  await injection.shell(`mount --bind "$(command -v false)" ${path}`);
+  await injection.shell(`mount --bind /bin/false ${path}`);
   try {
     injection.began();
     await injection.lab.signalNamed(injection.node, "nats-server", "SIGKILL");

@@ -4,7 +4,7 @@ import { VIP } from "../configuration.ts";
 import { LAB_MARK } from "../switch.ts";
 import { type Draft, onAll, onBoth, onMaster } from "./draft.ts";
 import type { Fault } from "./fault.ts";
-import { NOT_A_GAP } from "./faults-host.ts";
+import { KILLED, NOT_A_GAP } from "./faults-host.ts";
 import { FAKETIME_FILE } from "./hosts.ts";
 import type { Injection } from "./injection.ts";
 
@@ -52,11 +52,10 @@ function clockStep(offset: string): Draft {
 const FULL_MS = 5000;
 const FILLER = "/var/lib/quorate/filler";
 
-async function fillDisk(injection: Injection): Promise<void> {
+async function fillDisk(injection: Injection, node = injection.node): Promise<void> {
   injection.began();
   // It ends with "no space left".
-  await injection.shell(`dd if=/dev/zero of=${FILLER} bs=64k 2>/dev/null || true`);
-  await injection.shell(`dd if=/dev/zero of=${FILLER} bs=1 oflag=append conv=notrunc 2>/dev/null || true`);
+  await injection.shell(`dd if=/dev/zero of=${FILLER} bs=64k 2>/dev/null || true`, node);
 }
 
 const diskFull: Draft = {
@@ -69,6 +68,42 @@ const diskFull: Draft = {
     await fillDisk(injection);
     await injection.wait(FULL_MS);
     await injection.shell(`rm ${FILLER}`);
+    injection.ended();
+  },
+};
+
+/** Who comes back finds no room: for a lock, a log line, a promise. */
+const diskFullKill: Draft = {
+  ...diskFull,
+  title: "state folder full for 5 s, one process killed meanwhile",
+  inject: async (injection) => {
+    const name = KILLED[injection.round % KILLED.length] ?? "";
+    injection.details.push(`killed: ${name}`);
+    await fillDisk(injection);
+    await injection.lab.signalNamed(injection.node, name, "SIGKILL");
+    await injection.wait(FULL_MS);
+    await injection.shell(`rm ${FILLER}`);
+    injection.ended();
+  },
+};
+
+const NO_QUORUM_MS = 4000;
+
+/** The one whose vote is needed cannot write it down: no vote, no master, until there is room again. */
+const diskFullElection: Draft = {
+  ...diskFull,
+  title: "state folder of a slave full while the master is cut off for 4 s",
+  reach: [],
+  inject: async (injection) => {
+    const { lab, before, round } = injection;
+    const full = before.slaves[round % before.slaves.length] ?? before.master;
+    injection.details.push(`the full one: node-${full}`);
+    await fillDisk(injection, full);
+    await lab.cut(before.master);
+    await injection.wait(NO_QUORUM_MS);
+    await injection.shell(`rm ${FILLER}`, full);
+    await injection.wait(NO_QUORUM_MS);
+    await lab.heal();
     injection.ended();
   },
 };
@@ -111,6 +146,8 @@ export const LOCAL_FAULTS: readonly Fault[] = [
   ...onBoth("clock-forward", clockStep("+1h"), "nothing"),
   ...onBoth("clock-back", clockStep("-1h"), "nothing"),
   ...onBoth("disk-full", diskFull, "nothing"),
+  ...onBoth("disk-full-kill", diskFullKill, "nothing"),
+  onAll("disk-full-election", diskFullElection, "failover"),
   onAll("cpu-pressure", pressure("both cores busy for 60 s", [BUSY, BUSY]), "nothing"),
   onAll("memory-pressure", pressure("both cores allocating for 60 s", [GREEDY, GREEDY]), "nothing"),
 ];
