@@ -27,6 +27,7 @@ import { showWhy } from "./commands/why.ts";
 import { parseMoment } from "./moment.ts";
 import { initNode } from "./commands/init.ts";
 import { lookAtNodes, lookAtQuorum, lookAtStatus } from "./commands/look.ts";
+import { record, replay } from "./commands/recording.ts";
 import { runNode } from "./node-run/supervisor.ts";
 import { failureJson, failureText, type Output, PROCESS_OUTPUT, type Shown, show } from "./output.ts";
 import { resolve } from "node:path";
@@ -156,6 +157,7 @@ function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
     await followEvents(output, options, { json: options.json, domains: options.domain ?? [] });
   });
   addHistory(program, output, shows);
+  addRecording(program, shows);
   return program;
 }
 
@@ -233,6 +235,23 @@ function addConfig(program: Command, shows: Shows): void {
     .description("make a file the next version, on all nodes")
     .argument("<file>");
   shows(apply, (options) => applyFile(options, apply.args[0] ?? ""));
+}
+
+function addRecording(program: Command, shows: Shows): void {
+  const recording = located(program.command("record"), "act")
+    .description("write down what this node's services were given and decided, the last minute or so")
+    .option("--out <file>", "default: a name with cluster and time in this folder")
+    .option("--node <node...>", "of these nodes instead (id, name or address)");
+  shows(recording, (options) => record(options, recording.opts<{ out?: string; node?: string[] }>()));
+  const replaying = program
+    .command("replay")
+    .description("give a recording to the same cores again; exit code 1 when they decide otherwise")
+    .argument("<file>")
+    .option("--force", "also one that another version recorded")
+    .option("--json", "print JSON");
+  shows(replaying, async () =>
+    replay(replaying.args[0] ?? "", replaying.opts<{ force?: boolean }>().force === true),
+  );
 }
 
 function addNode(program: Command, shows: Shows): void {

@@ -35,9 +35,19 @@ export const ConfigHistoryEntrySchema = z.object({
   reason: ReasonSchema,
 });
 
+/**
+ * What the service's core was given and what it decided, as far back as it is kept: gzip of JSON lines, base64, in
+ * parts. `dump` null makes a new one; a dump is kept for a minute.
+ */
+const recording = {
+  request: z.object({ dump: z.int().nullable(), part: z.int().min(0) }),
+  answer: answer({ dump: z.int(), parts: z.int().min(1), data: z.string() }),
+};
+
 /** Verbs by service. The distributor of a node that is not master passes `propose` on to the master's. */
 export const REQUESTS = {
   membership: {
+    recording,
     status: {
       request: z.object({}),
       answer: answer({
@@ -49,6 +59,7 @@ export const REQUESTS = {
     },
   },
   "quorum-evaluator": {
+    recording,
     status: { request: z.object({}), answer: answer({ quorum: QuorumMessageSchema }) },
     /** Asks the master (this node) to hand over to `target`; answers when the order is taken. */
     move: { request: z.object({ target: NodeIdSchema }), answer: answer({ term: TermSchema }) },
@@ -56,9 +67,11 @@ export const REQUESTS = {
     drain: { request: z.object({}), answer: answer({}) },
   },
   "failover-actuator": {
+    recording,
     status: { request: z.object({}), answer: answer({ report: ReportMessageSchema }) },
   },
   "config-distributor": {
+    recording,
     status: {
       request: z.object({}),
       answer: answer({

@@ -15,6 +15,7 @@ export {
   type OperatorFileVerdict,
 } from "./operator-file.ts";
 export { registerProblems } from "./problems.ts";
+export { RecordedTools, replayTools, type ToolAnswer } from "./recorded-tools.ts";
 export {
   createRegister,
   type Proposal,

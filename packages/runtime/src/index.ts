@@ -28,6 +28,7 @@ export {
   type HealthServerOptions,
   startHealthServer,
 } from "./health-server.ts";
+export { InputRecorder, programDigest, RECORDING_FORMAT } from "./input-recorder.ts";
 export { type Lifecycle, runService, STOP_LIMIT_MS } from "./lifecycle.ts";
 export { LOCAL_SCHEMAS, type LocalMessage } from "./local-topics.ts";
 export { createLogger, LOG_LEVELS, type Logger, type LogLevel, RateLimit } from "./logger.ts";
@@ -69,6 +70,7 @@ export {
   readRunningConf,
   type ServiceContext,
 } from "./service-context.ts";
+export { RECORDED_SERVICES, type RecordedService, serveRecording } from "./serve-recording.ts";
 export {
   type RefusedFile,
   readStateFile,
@@ -79,4 +81,5 @@ export {
   writeStateFileSync,
 } from "./state-file.ts";
 export { StallWatch } from "./stall-watch.ts";
+export { decodeTagged, encodeTagged } from "./tagged-json.ts";
 export { QUORATE_VERSION } from "./version.ts";

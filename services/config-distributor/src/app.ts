@@ -8,6 +8,7 @@ import {
   Metrics,
   reloadNatsServer,
   type ServiceContext,
+  serveRecording,
   startHealthServer,
 } from "@quorate/runtime";
 import { createDocumentTools } from "./document-tools.ts";
@@ -119,6 +120,7 @@ export async function startDistributor(context: ServiceContext, lifecycle: Lifec
     const all = loop.problems();
     return natsProblem === null ? all : [...all, natsProblem];
   };
+  serveRecording(bus, SERVICE, () => loop.recording());
   serveRequests(bus, loop, store, operatorFile, problems);
   bus.subscribeLocal("quorum", (message) => loop.input({ kind: "quorum", message }));
   bus.subscribeLocal("peers", (message) => loop.input({ kind: "peers", message }));

@@ -3,6 +3,7 @@ import {
   createRegister,
   type DocumentTools,
   type ProposalResult,
+  RecordedTools,
   type RegisterEffect,
   type RegisterEvent,
   type RegisterInput,
@@ -10,8 +11,9 @@ import {
   registerProblems,
   type StoredDocument,
   stepRegister,
+  type ToolAnswer,
 } from "@quorate/core-config";
-import { type Bus, type Logger, monotonicUs } from "@quorate/runtime";
+import { type Bus, InputRecorder, type Logger, monotonicUs } from "@quorate/runtime";
 import type { DocumentStore } from "./document-store.ts";
 
 const SERVICE = "config-distributor";
@@ -48,9 +50,15 @@ export class RegisterLoop {
   #nextProposal = 1;
   #queue: RegisterInput[] = [];
   #isStepping = false;
+  readonly #tools: RecordedTools;
+  readonly #recorder = new InputRecorder<
+    RegisterState,
+    { input: RegisterInput; answers: readonly ToolAnswer[] }
+  >();
 
   constructor(options: RegisterLoopOptions) {
     this.#options = options;
+    this.#tools = new RecordedTools(options.tools);
     const verdict = options.tools.read(options.document.text, "running.conf");
     if (!verdict.ok) {
       throw new QuorateError(
@@ -64,6 +72,11 @@ export class RegisterLoop {
 
   get state(): RegisterState {
     return this.#state;
+  }
+
+  /** What the core was given and decided, as far back as it is kept. */
+  recording(): Promise<Uint8Array> {
+    return this.#recorder.dump({ service: SERVICE, node: this.#state.self }, this.#state);
   }
 
   /** Whether something waits for an answer, a disk or its time. */
@@ -85,7 +98,10 @@ export class RegisterLoop {
     this.#isStepping = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-        const { state, effects } = stepRegister(this.#state, next, this.#options.tools);
+        const recorded = { input: next, answers: this.#tools.begin() };
+        const { state, effects } = this.#recorder.run(this.#state, recorded, () =>
+          stepRegister(this.#state, recorded.input, this.#tools),
+        );
         this.#state = state;
         for (const effect of effects) this.#perform(effect);
       }

@@ -11,6 +11,7 @@ import {
   monotonicUs,
   readRunningConf,
   type ServiceContext,
+  serveRecording,
   StallWatch,
   startHealthServer,
 } from "@quorate/runtime";
@@ -100,6 +101,7 @@ export async function startFailoverActuator(
     if (report !== null) return { report };
     throw new QuorateError("REQUEST_TIMEOUT", "Nothing has been looked at yet.", "Ask again in a moment.");
   });
+  serveRecording(bus, "failover-actuator", () => actuator.loop.recording());
   actuator.start();
   // Making the health server takes the loop for a while: first look and take up what is there.
   await firstLook(actuator);

@@ -7,6 +7,7 @@ import {
   type StepOutcome,
   step,
 } from "@quorate/core-failover";
+import { InputRecorder } from "@quorate/runtime";
 
 export interface LoopDoors {
   nowUs(): number;
@@ -34,6 +35,7 @@ export class FailoverLoop {
   #pauseCheckedAtUs = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  readonly #recorder = new InputRecorder<FailoverState, { input: FailoverInput; nowUs: number }>();
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(state: FailoverState, doors: LoopDoors) {
@@ -47,6 +49,12 @@ export class FailoverLoop {
 
   get state(): Readonly<FailoverState> {
     return this.#state;
+  }
+
+  /** What the core was given and decided, as far back as it is kept. */
+  recording(): Promise<Uint8Array> {
+    const { nodeId } = this.#state.config;
+    return this.#recorder.dump({ service: "failover-actuator", node: nodeId }, this.#state);
   }
 
   input(input: FailoverInput): void {
@@ -75,7 +83,7 @@ export class FailoverLoop {
 
   #turn(input: FailoverInput): void {
     const nowUs = this.#doors.nowUs();
-    const result = step(this.#state, input, nowUs);
+    const result = this.#recorder.run(this.#state, { input, nowUs }, () => step(this.#state, input, nowUs));
     this.#state = result.state;
     for (const each of result.steps) this.#start(each.id, each.step);
     this.#publish(result.report, result.quiet, nowUs);

@@ -9,6 +9,7 @@ import {
   Metrics,
   readRunningConf,
   type ServiceContext,
+  serveRecording,
   StallWatch,
   startHealthServer,
 } from "@quorate/runtime";
@@ -122,6 +123,7 @@ export async function startMembershipService(context: ServiceContext, lifecycle:
     problems: membershipProblems(loop),
   }));
 
+  serveRecording(bus, "membership", () => loop.recording());
   await loop.start();
 
   const lookAround = setInterval(() => {

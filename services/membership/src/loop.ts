@@ -9,7 +9,7 @@ import {
   startMembership,
   stepMembership,
 } from "@quorate/core-membership";
-import { type Logger, monotonicUs } from "@quorate/runtime";
+import { InputRecorder, type Logger, monotonicUs } from "@quorate/runtime";
 import { DatagramDoor } from "./datagram-door.ts";
 import type { IncarnationFile } from "./incarnation-file.ts";
 import { RingSet } from "./net/ring-set.ts";
@@ -53,6 +53,7 @@ export class MembershipLoop {
   #stopped = false;
   #oversized = 0;
   readonly #begin: Outcome;
+  readonly #recorder = new InputRecorder<MembershipState, { nowUs: number; input: MembershipInput }>();
 
   constructor(options: LoopOptions) {
     this.#options = options;
@@ -106,6 +107,11 @@ export class MembershipLoop {
     return this.#options.incarnations.durable;
   }
 
+  /** What the core was given and decided, as far back as it is kept. The key is not among it. */
+  recording(): Promise<Uint8Array> {
+    return this.#recorder.dump({ service: "membership", node: this.#options.self }, this.#state);
+  }
+
   /** By name; what the door let pass and the core refused is added to the door's own refusals. */
   get counters(): Record<string, number> {
     const counters: Record<string, number> = { ...this.#state.counters, ...this.#rings.counters };
@@ -126,7 +132,9 @@ export class MembershipLoop {
   }
 
   #step(input: MembershipInput, nowUs: number): void {
-    const outcome = stepMembership(this.#state, nowUs, input);
+    const outcome = this.#recorder.run(this.#state, { nowUs, input }, () =>
+      stepMembership(this.#state, nowUs, input),
+    );
     this.#state = outcome.state;
     for (const reason of outcome.reasons) this.#log(reason);
     this.#perform(outcome.effects);

@@ -14,6 +14,7 @@ import {
   recordBus,
   readRunningConf,
   type ServiceContext,
+  serveRecording,
   StallWatch,
   startHealthServer,
   writeStateFileSync,
@@ -157,6 +158,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
 
   checkDisarmed();
   loop.step({ kind: "tick" });
+  serveRecording(bus, "quorum-evaluator", () => loop.recording());
   serveRequests(bus, loop, diff);
   metrics.gauge(
     "quorate_ballots_unreadable_total",

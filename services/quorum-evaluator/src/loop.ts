@@ -6,7 +6,7 @@ import {
   stepQuorum,
   timingOf,
 } from "@quorate/core-quorum";
-import { monotonicUs } from "@quorate/runtime";
+import { InputRecorder, monotonicUs } from "@quorate/runtime";
 
 export type LoopInput = QuorumInput extends infer Input
   ? Input extends { nowUs: number }
@@ -46,6 +46,7 @@ export class QuorumLoop {
   private drainedUs = 0;
   private asking = false;
   private message: QuorumMessage | null = null;
+  private readonly recorder = new InputRecorder<QuorumState, QuorumInput>();
 
   constructor(state: QuorumState, doors: LoopDoors) {
     this.state = state;
@@ -61,6 +62,11 @@ export class QuorumLoop {
     return this.state;
   }
 
+  /** What the core was given and decided, as far back as it is kept. */
+  recording(): Promise<Uint8Array> {
+    return this.recorder.dump({ service: "quorum-evaluator", node: this.state.durable.node }, this.state);
+  }
+
   /** One decision. Returns why an order was refused, or null. */
   step(input: LoopInput): Reason | null {
     const jumpUs = this.doors.suspendedUs();
@@ -70,7 +76,8 @@ export class QuorumLoop {
 
   private decide(input: LoopInput): Reason | null {
     const nowUs = monotonicUs();
-    const result = stepQuorum(this.state, { ...input, nowUs, drainedUs: this.drainedUs });
+    const whole = { ...input, nowUs, drainedUs: this.drainedUs };
+    const result = this.recorder.run(this.state, whole, () => stepQuorum(this.state, whole));
     this.state = result.state;
     this.readAhead(nowUs);
     this.held.push(...result.reasons);
