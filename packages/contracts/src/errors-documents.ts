@@ -51,6 +51,8 @@ const REMEDIES: Record<ErrorCode, string> = {
   JOURNAL_MISSING: "Start the node once, or name its state folder with `--state-dir`.",
   JOURNAL_UNREADABLE: "Be root; see what SQLite says in the message.",
   NOTHING_KNOWN: "Ask another node: each keeps only its own journal. `quorate log` shows what there is.",
+  SCENARIO_UNKNOWN: "The message names those that come near.",
+  SCENARIO_INVALID: "Correct the file at the place named.",
   USAGE: "`quorate COMMAND --help`.",
   ALREADY_RUNNING: "It is being done already: wait, or end the process that is named.",
 };
