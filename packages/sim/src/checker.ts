@@ -2,6 +2,7 @@ import {
   type Ballot,
   CLOCK_RATE_ERROR,
   compareConfigRefs,
+  compareViews,
   type ConfigRef,
   type EvaluatorState,
   type GrantMessage,
@@ -246,6 +247,9 @@ export class Checker {
     const host = this.world.hosts.get(node);
     // A judgement counts as long as its lease: later nothing may be done on it.
     if (host === undefined || !master.up || master.localUs() >= message.masterLeaseEndUs) return;
+    // Re-admitted by a later view, which it enters clean: what was judged under the earlier one is settled.
+    const view = host.disk.evaluator?.view;
+    if (view !== undefined && compareViews(view, message.view) > 0) return;
     if (host.vm.open)
       this.violate(
         "INV-3",

@@ -14,7 +14,7 @@ export type RoutesSurroundings = {
   random: Random;
 };
 
-type Route = { up: boolean; cutAtUs: number; healsAtUs: number };
+type Route = { connected: boolean; served: boolean; cutAtUs: number; healsAtUs: number };
 
 /**
  * The routes between the nats-servers: TCP, so a cut loses what is under way, and after the heal it takes seconds
@@ -50,49 +50,45 @@ export class Routes {
   /** Membership hears the peer again and has the dead route's sockets reset. */
   breakBetween(left: NodeId, right: NodeId): void {
     const route = this.route(left, right);
-    if (!route.up) return;
+    if (!route.connected || !route.served) return;
     const soonUs = this.around.nowUs() + this.around.random.between(SECOND_US / 5, SECOND_US);
     route.healsAtUs = Math.min(route.healsAtUs, soonUs);
   }
 
   private carries(from: NodeId, to: NodeId): boolean {
     const route = this.route(from, to);
-    return route.up && this.around.nowUs() >= route.healsAtUs;
+    return route.connected && route.served && this.around.nowUs() >= route.healsAtUs;
   }
 
   private lookAt(left: NodeId, right: NodeId): void {
+    const { random, nowUs } = this.around;
     const route = this.route(left, right);
-    const up = this.isPossible(left, right);
-    if (up === route.up) return;
-    const nowUs = this.around.nowUs();
-    route.up = up;
-    if (!up) {
-      route.cutAtUs = nowUs;
-      return;
+    const connected = this.around.connects(left, right);
+    const served = this.serves(left) && this.serves(right);
+    if (!connected && route.connected) route.cutAtUs = nowUs();
+    // A server that starts dials anew; sockets that were cut for long wait for their next attempt.
+    const isStale = connected && !route.connected && nowUs() - route.cutAtUs >= 3 * SECOND_US;
+    if ((connected && !route.connected) || (served && !route.served)) {
+      const waitUs =
+        isStale && route.served
+          ? random.between(SECOND_US, 7 * SECOND_US)
+          : random.between(SECOND_US / 10, (SECOND_US * 3) / 2);
+      route.healsAtUs = nowUs() + waitUs;
     }
-    const outageUs = nowUs - route.cutAtUs;
-    const waitUs =
-      outageUs < 3 * SECOND_US
-        ? this.around.random.between(SECOND_US / 10, (SECOND_US * 3) / 2)
-        : this.around.random.between(SECOND_US, 7 * SECOND_US);
-    route.healsAtUs = nowUs + waitUs;
+    route.connected = connected;
+    route.served = served;
   }
 
-  private isPossible(left: NodeId, right: NodeId): boolean {
-    if (this.blocked.has(left) || this.blocked.has(right)) return false;
-    const hosts = this.around.hosts();
-    const serves = (node: NodeId) => {
-      const host = hosts.get(node);
-      return host !== undefined && host.up && host.bus.isUp;
-    };
-    return serves(left) && serves(right) && this.around.connects(left, right);
+  private serves(node: NodeId): boolean {
+    const host = this.around.hosts().get(node);
+    return host !== undefined && host.up && host.bus.isUp;
   }
 
   private route(left: NodeId, right: NodeId): Route {
     const key = left < right ? `${left}-${right}` : `${right}-${left}`;
     let route = this.routes.get(key);
     if (route === undefined) {
-      route = { up: this.isPossible(left, right), cutAtUs: 0, healsAtUs: 0 };
+      route = { connected: this.around.connects(left, right), served: false, cutAtUs: 0, healsAtUs: 0 };
       this.routes.set(key, route);
     }
     return route;

@@ -94,8 +94,9 @@ export class Settling {
  */
 export function hasMajority(world: World, without: NodeId | null): boolean {
   const remembers = (id: NodeId) => {
-    const state = world.hosts.get(id)?.disk.evaluator ?? null;
-    return id !== without && state !== null && !state.amnesic;
+    const host = world.hosts.get(id);
+    const state = host?.disk.evaluator ?? null;
+    return id !== without && host?.up === true && state !== null && !state.amnesic;
   };
   const electorates = [...world.hosts.values()].flatMap(({ disk }) =>
     disk.evaluator === null || disk.evaluator.amnesic
