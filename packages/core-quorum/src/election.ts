@@ -15,6 +15,8 @@ import { publishFirstView } from "./view.ts";
 /** A peer unheard for this many heartbeats does not count as present when standing or ranking. */
 const FRESH_HEARTBEATS = 5;
 const CANDIDACY_HEARTBEATS = 3;
+/** A disk that takes longer than this to take a vote costs the candidacy. */
+const SLOW_DISK_HEARTBEATS = 5;
 /** Whoever cannot serve well stands this much later than everybody who can: a last resort. */
 const LAST_RESORT_HEARTBEATS = 10;
 /** Others leave a named successor this much room. */
@@ -149,8 +151,10 @@ function isOwnTurn(state: QuorumState, rival: NodeId, nowUs: number): boolean {
 export function expireCandidacy(state: QuorumState, nowUs: number): Reason[] {
   const { candidacy } = state;
   if (candidacy === null || state.wonTerm !== null) return [];
-  const endUs = candidacy.sinceUs + CANDIDACY_HEARTBEATS * promiseTiming(state).heartbeatUs;
-  return nowUs >= endUs ? [abandon(state, nowUs)] : [];
+  const { heartbeatUs } = promiseTiming(state);
+  // Its time runs from when the others could first hear of it: writing the vote down may have taken long.
+  candidacy.askedAtUs ??= Math.min(nowUs, candidacy.sinceUs + SLOW_DISK_HEARTBEATS * heartbeatUs);
+  return nowUs >= candidacy.askedAtUs + CANDIDACY_HEARTBEATS * heartbeatUs ? [abandon(state, nowUs)] : [];
 }
 
 /** Moves an election on by the clock: becoming eligible, asking, standing. */
@@ -184,13 +188,18 @@ export function tryStand(state: QuorumState, nowUs: number): Reason[] {
   // A named successor need not ask first: the release that names it has freed everybody.
   if (namedSuccessor(state) !== durable.node && !isQuorum(electoratesOf(state), wouldVote)) return [];
   state.preVote = null;
+  const releasedBy = namedSuccessor(state) === durable.node ? durable.follows : null;
   remember(state, { term: preVote.term, follows: durable.node });
   state.candidacy = { term: preVote.term, sinceUs: nowUs };
+  const why =
+    releasedBy === null
+      ? "a quorum would vote for this node"
+      : `node ${releasedBy} released its term in favour of this node`;
   return [
     {
       code: "STANDING",
-      message: `Standing for master in term ${preVote.term}: a quorum would vote for this node.`,
-      facts: { term: preVote.term },
+      message: `Standing for master in term ${preVote.term}: ${why}.`,
+      facts: { term: preVote.term, ...(releasedBy === null ? {} : { releasedBy }) },
     },
   ];
 }

@@ -1,4 +1,10 @@
-import type { Ballot, NodeId, Reason, ReportMessage } from "@quorate/contracts";
+import {
+  type Ballot,
+  compareConfigRefs,
+  type NodeId,
+  type Reason,
+  type ReportMessage,
+} from "@quorate/contracts";
 import { abandon, isSoftInability, ownAbility, tryWin } from "./election.ts";
 import { leaseFromPredecessorUs } from "./lease.ts";
 import { compareRank, isQuorum } from "./quorum.ts";
@@ -130,6 +136,8 @@ export function canTakeOver(state: QuorumState, node: NodeId, nowUs: number): bo
     !ballot.out &&
     ballot.term === state.durable.term &&
     ballot.follows === state.durable.node &&
+    // The same document under an earlier term is not current: a voter that has the newer one would refuse it.
+    compareConfigRefs(ballot.stored, state.durable.stored) === 0 &&
     ballot.stored.digest === state.durable.stored.digest
   );
 }

@@ -1,4 +1,4 @@
-import { CALM_HEARTBEATS } from "@quorate/contracts";
+import { CALM_HEARTBEATS, type Reason } from "@quorate/contracts";
 import { electorateNodes } from "./quorum.ts";
 import { electoratesOf, promiseTiming, type QuorumState } from "./state.ts";
 
@@ -15,9 +15,25 @@ const MISSED_PACES = 1.5;
  */
 export function paceUs(state: QuorumState, nowUs: number): number {
   const { heartbeatUs, tokenUs } = promiseTiming(state);
+  if (isUrgent(state, nowUs)) return heartbeatUs / URGENT_PARTS;
   if (missesSomebody(state, nowUs)) state.restlessUntilUs = nowUs + RESTLESS_TOKENS * tokenUs;
   const calm = nowUs >= state.restlessUntilUs && isSettled(state, nowUs);
   return calm ? CALM_HEARTBEATS * heartbeatUs : heartbeatUs;
+}
+
+/** What a take-over waits for is said again every T/40 for a heartbeat, so that a lost datagram does not cost one. */
+const URGENT_PARTS = 4;
+
+const URGENT: readonly string[] = ["RELEASED", "STANDING", "VOTED"];
+
+export function noteUrgency(state: QuorumState, reasons: readonly Reason[], nowUs: number): void {
+  if (!reasons.some(({ code }) => URGENT.includes(code))) return;
+  state.urgentUntilUs = nowUs + promiseTiming(state).heartbeatUs;
+}
+
+/** A request for votes, a release, and a vote for somebody who has not won yet, while they are new. */
+function isUrgent(state: QuorumState, nowUs: number): boolean {
+  return nowUs < state.urgentUntilUs && state.wonTerm === null;
 }
 
 /** Whether there is a master, this node or one that it hears, and nothing is under way. */

@@ -30,7 +30,12 @@ export type Closing = {
   reason: Reason;
 };
 
-export type Candidacy = { term: number; sinceUs: number };
+export type Candidacy = {
+  term: number;
+  sinceUs: number;
+  /** The first step after the one that began it: what that one wrote and sent is out. */
+  askedAtUs?: number;
+};
 
 /** Volatile knowledge; everything that must survive a crash is in `durable`. */
 export type QuorumState = {
@@ -86,6 +91,8 @@ export type QuorumState = {
   /** When the newest ballot of this process left, and when the next unchanged one is due. */
   lastBallotUs: number;
   nextBallotUs: number;
+  /** Ballots go out at the quarter of a heartbeat until then: see `pace.ts`. */
+  urgentUntilUs: number;
   /** Ballots go out at the double pace until then. */
   restlessUntilUs: number;
   lastContent: string;
@@ -228,6 +235,7 @@ export function startQuorum(
     lastNameUs: 0,
     lastBallotUs: 0,
     nextBallotUs: 0,
+    urgentUntilUs: 0,
     restlessUntilUs: 0,
     lastContent: "",
     lastGrantContent: "",

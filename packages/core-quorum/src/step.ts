@@ -37,7 +37,7 @@ import {
   noteFork,
   roleOf,
 } from "./outgoing.ts";
-import { missWatchUs, nextBallotAtUs, ridesWithMaster } from "./pace.ts";
+import { missWatchUs, nextBallotAtUs, noteUrgency, ridesWithMaster } from "./pace.ts";
 import { renewPromise, runningPromise } from "./promise.ts";
 import { learnCommitted, takeStored } from "./register.ts";
 import { electorateNodes } from "./quorum.ts";
@@ -123,11 +123,13 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
   note(considerLeaving(state, nowUs));
   note(considerHandOver(state, nowUs));
   reconsiderPreVotes(state, nowUs);
+  reasons.push(...reconsiderVotes(state, nowUs));
   reasons.push(...advanceElection(state, nowUs));
   // A single voter is its own quorum.
   reasons.push(...tryWin(state, nowUs));
   const last = reasons.at(-1);
   if (last !== undefined) state.reason = last;
+  noteUrgency(state, reasons, nowUs);
 
   const effects = outgoing(state, nowUs, answer, reasons.length > 0);
   if (state.durable !== durableBefore || state.unsaved) {
@@ -199,6 +201,23 @@ function reconsiderPreVotes(state: QuorumState, nowUs: number): void {
     if (peer !== undefined && nowUs - peer.receivedAtUs <= staleUs)
       considerPreVote(state, peer.ballot, nowUs);
   }
+}
+
+/**
+ * A promise that has just ended, by a release, frees the vote for a candidate whose request came before the news of
+ * it. It is asked for again only with the candidate's next ballot, which a loss may delay.
+ */
+function reconsiderVotes(state: QuorumState, nowUs: number): Reason[] {
+  const { staleUs } = promiseTiming(state);
+  const { durable } = state;
+  for (const entry of durable.voters.nodes) {
+    const peer = state.peers.get(entry.id);
+    if (peer === undefined || peer.ballot.master || peer.ballot.term <= durable.term) continue;
+    if (nowUs - peer.receivedAtUs > staleUs) continue;
+    const reason = considerFollowing(state, peer.ballot, nowUs);
+    if (reason !== null) return [reason];
+  }
+  return [];
 }
 
 function outgoing(state: QuorumState, nowUs: number, answer: boolean, news: boolean): QuorumEffect[] {

@@ -60,6 +60,9 @@ type Member = {
   closed: { term: number; generation: number } | null;
   report: Pick<ReportMessage, "term" | "generation">;
   deafTo: Set<NodeId>;
+  /** How long its disk takes to write a state down. */
+  diskMs: number;
+  busyUntilUs: number;
 };
 
 const DELAY_US = 1000;
@@ -89,6 +92,8 @@ export class TestCluster {
         closed: null,
         report: { term: 0, generation: 0 },
         deafTo: new Set(),
+        diskMs: 0,
+        busyUntilUs: 0,
       });
     }
   }
@@ -138,12 +143,15 @@ export class TestCluster {
     member.wakeAtUs = result.wakeAtUs;
     for (const reason of result.reasons) this.reasons.push({ node: id, atUs: this.nowUs, reason });
     for (const effect of result.effects) {
-      if (effect.kind === "persist") member.durable = effect.state;
+      if (effect.kind === "persist") {
+        member.durable = effect.state;
+        member.busyUntilUs = this.nowUs + member.diskMs * 1000;
+      }
       if (effect.kind === "ballot") {
         member.ballots.push(effect.ballot);
         for (const to of this.members.keys())
           if (to !== id && !this.loses(id, to))
-            this.mail.push({ atUs: this.nowUs + DELAY_US, to, ballot: effect.ballot });
+            this.mail.push({ atUs: this.leavesAtUs(member) + DELAY_US, to, ballot: effect.ballot });
       }
       if (effect.kind === "grant") {
         member.report = effect.grant;
@@ -160,13 +168,13 @@ export class TestCluster {
     while (this.nowUs < endUs) {
       this.nowUs += 1000;
       for (const letter of this.mail.splice(0)) {
-        if (letter.atUs > this.nowUs) this.mail.push(letter);
+        if (letter.atUs > this.nowUs || this.isBusy(this.member(letter.to))) this.mail.push(letter);
         else if (!this.member(letter.to).deafTo.has(letter.ballot.node)) {
           this.give(letter.to, { kind: "heard", ballot: letter.ballot, receivedAtUs: this.nowUs });
         }
       }
       for (const member of this.members.values()) {
-        if (member.core === null) continue;
+        if (member.core === null || this.isBusy(member)) continue;
         if (this.nowUs % 50_000 === 0) this.observe(member);
         if (this.nowUs >= member.wakeAtUs) this.give(member.id, { kind: "tick" });
       }
@@ -211,6 +219,14 @@ export class TestCluster {
       .slice(-20)
       .map(({ node, atUs, reason }) => `${atUs / 1000} node ${node} ${reason.code} ${reason.message}`)
       .join("\n");
+  }
+
+  private isBusy(member: Member): boolean {
+    return this.nowUs < member.busyUntilUs;
+  }
+
+  private leavesAtUs(member: Member): number {
+    return Math.max(this.nowUs, member.busyUntilUs);
   }
 
   private observe(member: Member): void {

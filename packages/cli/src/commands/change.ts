@@ -110,6 +110,19 @@ export async function arm(places: Places): Promise<Shown> {
   );
 }
 
+/** Null when no answer came in time; throws every other failure. */
+async function unlessLate<Answer>(request: Promise<Answer>): Promise<Answer | null> {
+  try {
+    return await request;
+  } catch (error) {
+    if (error instanceof QuorateError && error.code === "REQUEST_TIMEOUT") return null;
+    throw error;
+  }
+}
+
+/** A hand-over takes a tenth of this, also where the lease has to be waited out; it is asked for once. */
+const MOVE_LIMIT_MS = 5000;
+
 /** Waits until the wanted node leads, so that a script may go on. */
 export async function moveMaster(places: Places, wanted: string): Promise<Shown> {
   return withBus(places, async (bus, { nodeId }) => {
@@ -133,11 +146,13 @@ export async function moveMaster(places: Places, wanted: string): Promise<Shown>
       };
     }
     const began = performance.now();
-    await bus.request("quorum-evaluator", "move", before.leader, { target: target.id }, STATUS_LIMIT_MS);
-    const limitMs = 6 * config.tokenMs;
+    const limitMs = Math.max(6 * config.tokenMs, MOVE_LIMIT_MS);
+    // Taken or refused at once; where the answer is late, whether it was taken shows in who leads.
+    const order = bus.request("quorum-evaluator", "move", before.leader, { target: target.id }, limitMs);
+    await unlessLate(order);
     while (performance.now() - began < limitMs) {
-      const now = await ask();
-      if (now.leader === target.id) {
+      const now = await unlessLate(ask());
+      if (now?.leader === target.id) {
         const tookMs = Math.round(performance.now() - began);
         return {
           json: { master: target.id, term: now.term, tookMs },
