@@ -13,7 +13,7 @@ import { type ChaosSample, ChaosSampleSchema, type Fault, isLate } from "./chaos
 import { planOf } from "./chaos/hosts.ts";
 import { missedBy } from "./chaos/judge.ts";
 import { chaosTable, rowOf } from "./chaos/table.ts";
-import { keepEvidence, takeSample } from "./chaos/take.ts";
+import { calm, keepEvidence, takeSample } from "./chaos/take.ts";
 import { requireRoot } from "./lab.ts";
 import { wholeNumber } from "./options.ts";
 
@@ -95,6 +95,7 @@ class Chaos {
     const [first] = group;
     if (first === undefined) return;
     await BenchLab.with(name, planOf(first.hosts, ROOT, name), async (bench) => {
+      await calm(bench);
       for (let served = 0; served < first.samplesPerLab; served += 1) {
         const fault = this.#next(group);
         if (fault === undefined) return;
@@ -127,7 +128,9 @@ class Chaos {
     const notes = [
       ...missed.map((text) => `MISSED ${text}`),
       ...(isLate(sample) ? ["observer late"] : []),
-      ...(sample.cause === null ? [] : [sample.cause.isRight ? "cause named" : "CAUSE NOT NAMED"]),
+      ...(sample.cause === null
+        ? []
+        : [sample.cause.isRight ? "cause named" : `CAUSE NOT NAMED: ${sample.cause.printed}`]),
     ];
     process.stderr.write(
       `${at} ${fault.name} ${round + 1} ${sample.label}: ${[shown, ...notes].join("; ")}\n`,

@@ -1,5 +1,6 @@
 /** What is measured. Each series takes samples until it has n of them; the table is in table.ts. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { SERVICES } from "@quorate/contracts";
 import { DEFAULT_TOPOLOGY, type LabTopology } from "../configuration.ts";
 import { isManagedService, processesOfHost } from "../processes.ts";
 import { type BenchLab, gapsOf } from "./bench-lab.ts";
@@ -164,14 +165,7 @@ function signalIfThere(pid: number, signal: NodeJS.Signals): void {
 }
 
 const CRASH_WATCH_MS = 4000;
-const CRASHED = [
-  "supervisor",
-  "nats-server",
-  "membership",
-  "quorum-evaluator",
-  "failover-actuator",
-  "config-distributor",
-] as const;
+const CRASHED = ["supervisor", "nats-server", ...SERVICES] as const;
 
 /** Undisturbed, or kill -9 of one process of the master or of a slave: longest silence, and whether the view stayed. */
 async function takeCrash(bench: BenchLab, round: number): Promise<Sample> {
@@ -299,7 +293,7 @@ export const SERIES: readonly Series[] = [
     name: "crash",
     title: "kill -9 of each single process, token 1000",
     topology: AT_1000,
-    n: 39,
+    n: 3 * (2 * CRASHED.length + 1),
     shown: [
       { value: "undisturbed_silence_ms", statistic: "max", reach: null },
       // Compared with the undisturbed ones in the table.

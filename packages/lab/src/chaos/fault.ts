@@ -19,6 +19,9 @@ export type HostKind = "plain" | "faketime" | "small-disk";
 /** A value of every sample that must not exceed the limit. */
 export type Reach = { value: string; limit: number };
 
+/** Who is asked: the struck node, or one that was not; what `kind: phrase` of the cause has to match. */
+export type ExpectedCause = { asked: "struck" | "other"; kind: RegExp };
+
 export type Fault = {
   /** `<family>-<whom>`. */
   name: string;
@@ -35,8 +38,8 @@ export type Fault = {
   /** At least so long after the fault is over before "converged" counts: later effects must have shown. */
   watchMs: number;
   reach: readonly Reach[];
-  /** What `quorate why` has to print of it, on the node that is asked (the struck one, or the master). */
-  expectedCause: RegExp;
+  /** What `quorate why` has to say of it. Null: nothing is decided, so nothing is asked. */
+  expectedCause: ExpectedCause | null;
   /** Does it and undoes it; says when by `began` and `ended`. */
   inject: (injection: Injection) => Promise<void>;
 };
@@ -64,7 +67,16 @@ export const ChaosSampleSchema = SampleSchema.extend({
   /** Who held the cluster address, in order of time. */
   holders: z.array(z.object({ host: z.int(), vip: z.string(), fromMs: z.number(), toMs: z.number() })),
   /** What `quorate why` said; null when it was not asked. */
-  cause: z.object({ expected: z.string(), printed: z.string(), isRight: z.boolean() }).nullable(),
+  cause: z
+    .object({
+      asked: z.int(),
+      expected: z.string(),
+      /** The kind of cause that it named; null when it named none. */
+      kind: z.string().nullable(),
+      printed: z.string(),
+      isRight: z.boolean(),
+    })
+    .nullable(),
 });
 export type ChaosSample = z.infer<typeof ChaosSampleSchema>;
 

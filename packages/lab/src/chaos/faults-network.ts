@@ -3,7 +3,7 @@ import { inNamespaces, tryCommand } from "../command.ts";
 import { readStatus } from "../converged.ts";
 import { holdNetwork, ipBatch } from "../switch.ts";
 import { type Draft, onAll, onBoth } from "./draft.ts";
-import type { Fault } from "./fault.ts";
+import type { ExpectedCause, Fault } from "./fault.ts";
 import { NOT_A_GAP } from "./faults-host.ts";
 import type { Injection } from "./injection.ts";
 
@@ -12,7 +12,7 @@ const CUT_MS = 4000;
 /** A fault of the network that lasts a while and is healed. */
 function lasting(
   title: string,
-  expectedCause: RegExp,
+  expectedCause: ExpectedCause,
   begin: (injection: Injection) => Promise<void>,
   durationMs = CUT_MS,
 ): Draft {
@@ -30,19 +30,25 @@ function lasting(
   };
 }
 
-const linkCut = lasting("link cut, no carrier", /carrier|link|unheard/i, ({ lab, node }) => lab.cut(node));
+const linkCut = lasting("link cut, no carrier", { asked: "struck", kind: /^no-carrier: / }, ({ lab, node }) =>
+  lab.cut(node),
+);
 
-const partition = lasting("silent partition", /unheard|silent|quorum|removed/i, ({ lab, node }) =>
+const partition = lasting("silent partition", { asked: "struck", kind: /^cut-off: / }, ({ lab, node }) =>
   lab.partition([node]),
 );
 
-const oneWayOut = lasting("one-way cut: the others do not hear it", /one-way|unheard|heard/i, async (one) => {
-  for (const other of one.others) await one.lab.oneway(one.node, other);
-});
+const oneWayOut = lasting(
+  "one-way cut: the others do not hear it",
+  { asked: "struck", kind: /^one-way: / },
+  async (one) => {
+    for (const other of one.others) await one.lab.oneway(one.node, other);
+  },
+);
 
 const oneWayIn = lasting(
   "one-way cut: it does not hear the others",
-  /one-way|unheard|heard/i,
+  { asked: "other", kind: /^one-way: / },
   async (one) => {
     for (const other of one.others) await one.lab.oneway(other, one.node);
   },
@@ -57,7 +63,7 @@ function loss(percent: number): Draft {
     samplesPerLab: 12,
     group: "loss",
     reach: percent <= 30 ? [NOT_A_GAP] : [],
-    expectedCause: /loss|lost|link|unheard/i,
+    expectedCause: null,
     inject: async (injection) => {
       injection.began();
       for (const id of injection.bench.ids) await injection.lab.loss(id, percent);
@@ -80,7 +86,7 @@ function switchDown(durationMs: number): Draft {
       { value: "processes_lost", limit: 0 },
       { value: "back_ms", limit: 2000 },
     ],
-    expectedCause: /quorum|unheard|lease/i,
+    expectedCause: { asked: "struck", kind: /^cut-off: / },
     inject: async (injection) => {
       const { lab, bench } = injection;
       const processes = () => JSON.stringify(lab.status().hosts.map(({ services }) => services));
@@ -105,7 +111,7 @@ const CLAIM_MS = 5000;
 /** A machine that is not ours takes the cluster address: it has it, announces it and answers for it. */
 const foreignClaim: Draft = {
   title: "a foreign machine claims the VIP for 5 s",
-  expectedCause: /foreign|claims|answers for/i,
+  expectedCause: { asked: "struck", kind: /^foreign-claim: / },
   inject: async (injection) => {
     const { lab } = injection;
     const [vip = ""] = lab.record().vips;

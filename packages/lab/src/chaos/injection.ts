@@ -13,6 +13,8 @@ export class Injection {
   readonly round: number;
   readonly values: Record<string, number> = {};
   readonly details: string[] = [];
+  /** Whose journal has to know, if not whose the fault says. */
+  askedNode: number | null = null;
   fromMs = 0;
   toMs = 0;
 
@@ -47,12 +49,6 @@ export class Injection {
   /** The fault is over: from now on the cluster has to recover. */
   ended(): void {
     this.toMs = Date.now();
-  }
-
-  /** A fault without duration: a process that dies, an address that is taken away. */
-  struck(): void {
-    this.began();
-    this.ended();
   }
 
   wait(durationMs: number): Promise<void> {

@@ -41,8 +41,21 @@ export async function takeSample(bench: BenchLab, fault: Fault, round: number): 
     before,
     after: settled?.state ?? null,
     holders: report.holders,
-    cause: await askWhy(bench, fault, injection, settled?.state ?? null),
+    cause: await askWhy(bench, fault, injection),
   };
+}
+
+/**
+ * Five seconds without news divide one story from the next in the nodes' journals: what comes earlier after the
+ * boot of a lab would be told as part of it.
+ */
+const STORY_MS = 5500;
+
+/** Waits until the cluster of a new lab has been converged for as long as it takes to begin a new story. */
+export async function calm(bench: BenchLab): Promise<void> {
+  const first = await bench.converged(CONVERGED_LIMIT_MS);
+  const settled = first === null ? null : await settle(bench, Date.now() + STORY_MS);
+  if (settled === null) throw bench.stuck("the cluster of a new lab does not converge");
 }
 
 function chosenNode(fault: Fault, before: Converged, round: number): number {

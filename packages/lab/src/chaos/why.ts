@@ -1,24 +1,42 @@
-/** Asks `quorate why` after a fault, and holds what it prints against what was done. */
+/** Asks `quorate why` after a fault, and holds the cause that it names against what was done. */
+import { z } from "zod";
 import type { BenchLab } from "../bench/bench-lab.ts";
-import type { Converged } from "../converged.ts";
 import type { ChaosSample, Fault } from "./fault.ts";
 import type { Injection } from "./injection.ts";
 
-/** Null while this build of `quorate` has no such command. */
+const WhySchema = z.object({
+  sentence: z.string(),
+  cause: z.object({ kind: z.string(), phrase: z.string() }).nullable(),
+});
+
+/** What the asked node's journal says of the moment of the fault. */
 export async function askWhy(
   bench: BenchLab,
   fault: Fault,
   injection: Injection,
-  after: Converged | null,
 ): Promise<ChaosSample["cause"]> {
-  if (after === null) return null;
+  const { expectedCause } = fault;
+  if (expectedCause === null) return null;
+  const [other = injection.node] = injection.others;
+  const asked = injection.askedNode ?? (expectedCause.asked === "struck" ? injection.node : other);
+  const moment = new Date(injection.fromMs).toISOString();
   const { quorate } = bench.lab.record();
-  const result = await bench.lab.exec(after.master, [...quorate, "why", String(injection.node)]);
-  const printed = `${result.stdout}${result.stderr}`.trim();
-  if (/unknown command|too many arguments/i.test(printed)) return null;
+  const result = await bench.lab.exec(asked, [...quorate, "why", moment, "--json"]);
+  const said = parse(result.stdout);
+  const kind = said?.cause?.kind ?? null;
   return {
-    expected: fault.expectedCause.source,
-    printed: printed.slice(0, 4000),
-    isRight: fault.expectedCause.test(printed),
+    asked,
+    expected: expectedCause.kind.source,
+    kind,
+    printed: said?.sentence ?? `${result.stdout}${result.stderr}`.trim().slice(0, 2000),
+    isRight: expectedCause.kind.test(`${kind}: ${said?.cause?.phrase ?? ""}`),
   };
+}
+
+function parse(text: string): z.infer<typeof WhySchema> | null {
+  try {
+    return WhySchema.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
 }
