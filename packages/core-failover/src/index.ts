@@ -14,3 +14,35 @@ export {
   type StepError,
   type StepOutcome,
 } from "./step.ts";
+export { type VmHostInput, type VmHostResult, stepVmHost } from "./vm/host.ts";
+export {
+  createVmHostState,
+  type GateOpening,
+  type SeenCopy,
+  type VmGrant,
+  type VmHostConfig,
+  type VmHostEffect,
+  type VmHostState,
+  type VmOutcome,
+  type VmStep,
+} from "./vm/host-state.ts";
+export { OPEN_POLICY, type Plan, plan, type PlanNode, type PlanPolicy, type PlanVm } from "./vm/planner.ts";
+export { type RelocatorInput, type RelocatorResult, stepRelocator } from "./vm/relocator.ts";
+export {
+  createRelocatorState,
+  type Judgement,
+  type RelocatorConfig,
+  type RelocatorEffect,
+  type RelocatorState,
+} from "./vm/relocator-state.ts";
+export {
+  type CopyFailure,
+  type CopyReport,
+  type CopyState,
+  type PlacementName,
+  type VmId,
+  type VmOrder,
+  type VmRecord,
+  type VmReport,
+  type VmStatement,
+} from "./vm/words.ts";

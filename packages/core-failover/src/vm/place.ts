@@ -1,0 +1,175 @@
+import { CLOCK_RATE_ERROR, type NodeId } from "@quorate/contracts";
+import { comparePriority, plan, type PlanNode, type PlanVm } from "./planner.ts";
+import { waitFor } from "./recognise.ts";
+import { block, type Entry, type RelocatorTurn, wakeRelocatorAt } from "./relocator-state.ts";
+import {
+  hindrances,
+  holdsNone,
+  isFenced,
+  isFencedFor,
+  newestRecord,
+  reportOf,
+  settledAtUs,
+} from "./survey.ts";
+import { sortedKeys, type VmId, type VmRecord } from "./words.ts";
+
+/** Gives every machine that should run, and of which no copy can be left anywhere, to the best host. */
+export function placeAll(turn: RelocatorTurn): void {
+  const { reign, judgement, state } = turn;
+  const waiting: PlanVm[] = [];
+  for (const vm of sortedKeys(reign.table)) {
+    const entry = reign.table[vm];
+    const newest = newestRecord(turn, vm);
+    if (entry === undefined || newest === null) continue;
+    if (!needsPlace(turn, entry, newest.record)) {
+      if (entry.owner !== null || newest.record.wanted !== "running") delete state.blocked[vm];
+      continue;
+    }
+    if (mayBePlaced(turn, entry, newest)) waiting.push(planVmOf(turn, entry, newest));
+  }
+  if (waiting.length === 0) return;
+  if (judgement.disarmed) {
+    for (const { vm } of waiting) block(turn, vm, "DISARMED", `${vm} waits: automation is off.`);
+    return;
+  }
+  const nodes = candidateNodes(turn);
+  const { placed, left } = plan(nodes, [...fixedVms(turn, waiting), ...waiting], state.config.policy);
+  for (const vm of [...waiting].sort(comparePriority)) {
+    const entry = reign.table[vm.vm];
+    const node = placed.get(vm.vm);
+    const reason = left.get(vm.vm);
+    if (entry === undefined) continue;
+    if (node !== undefined) give(turn, entry, node);
+    else if (reason !== undefined) block(turn, vm.vm, ...blame(turn, vm, reason.message));
+  }
+}
+
+/** Nobody's, or of a host that is fenced: it may go elsewhere. */
+function needsPlace(turn: RelocatorTurn, entry: Entry, record: VmRecord): boolean {
+  if (record.wanted !== "running") return false;
+  return entry.owner === null || isFencedFor(turn, entry.owner, record);
+}
+
+function mayBePlaced(turn: RelocatorTurn, entry: Entry, newest: { node: NodeId; record: VmRecord }): boolean {
+  const { state, reign, nowUs } = turn;
+  const { vm } = entry;
+  const { config } = state;
+  if (newest.record.storage === "local" && reportOf(turn, newest.node) === null) {
+    const message = `${vm} lies on a disk of node ${newest.node} and waits for that host.`;
+    block(turn, vm, "VM_LOCAL_STORAGE", message, newest.node);
+    return false;
+  }
+  const [holder] = hindrances(turn, vm, newest.record);
+  if (holder !== undefined) {
+    if (!newest.record.gated && isFenced(turn, holder)) {
+      const message = `${vm} may still run on node ${holder}: no gate holds it. Make sure that the host is off.`;
+      block(turn, vm, "VM_NEEDS_HUMAN", message, holder);
+    } else waitFor(turn, vm, holder, turn.judgement.members.includes(holder));
+    return false;
+  }
+  const graceEndUs = config.bootedAtUs + config.bootGraceUs;
+  const unseen = !state.seen.includes(newest.node) && state.reports[newest.node] === undefined;
+  if (unseen && newest.node !== config.node && nowUs < graceEndUs) {
+    const message = `${vm} was node ${newest.node}'s, which has not been seen since this host's start.`;
+    block(turn, vm, "VM_BOOT_GRACE", message, newest.node);
+    wakeRelocatorAt(turn, graceEndUs);
+    return false;
+  }
+  if (reign.replica === "asked") return false;
+  if (nowUs < entry.retryAtUs) {
+    wakeRelocatorAt(turn, entry.retryAtUs);
+    return false;
+  }
+  return true;
+}
+
+/** Hosts that are members, have answered and are not fenced. */
+export function candidateNodes(turn: RelocatorTurn): PlanNode[] {
+  return turn.judgement.members.flatMap((node) => {
+    const report = reportOf(turn, node);
+    if (report === null || isFenced(turn, node)) return [];
+    return [{ node, memoryMib: report.memoryMib, vcpus: report.vcpus }];
+  });
+}
+
+/** What has its place already, live moves at both ends, and foreign copies: they take room. */
+export function fixedVms(turn: RelocatorTurn, waiting: readonly PlanVm[]): PlanVm[] {
+  const fixed: PlanVm[] = [];
+  for (const vm of sortedKeys(turn.reign.table)) {
+    const entry = turn.reign.table[vm];
+    const record = newestRecord(turn, vm)?.record;
+    if (entry === undefined || record === undefined || waiting.some((other) => other.vm === vm)) continue;
+    const room = {
+      memoryMib: record.memoryMib,
+      vcpus: record.vcpus,
+      prio: record.prio,
+      only: null,
+      avoid: [],
+    };
+    if (entry.owner !== null && record.wanted === "running") fixed.push({ ...room, vm, at: entry.owner });
+    if (entry.moving !== null) fixed.push({ ...room, vm: `${vm} (coming)`, at: entry.moving.to });
+  }
+  return fixed;
+}
+
+export function planVmOf(
+  turn: RelocatorTurn,
+  entry: Entry,
+  newest: { node: NodeId; record: VmRecord },
+): PlanVm {
+  const { record } = newest;
+  const { nodes } = turn.state.config;
+  const reach = nodes.filter((node) => !lacksStorage(turn, node, record));
+  const only = record.storage === "local" ? reach.filter((node) => node === newest.node) : reach;
+  return {
+    vm: entry.vm,
+    memoryMib: record.memoryMib,
+    vcpus: record.vcpus,
+    prio: record.prio,
+    at: null,
+    only: only.length === nodes.length ? null : only,
+    avoid: entry.tries,
+  };
+}
+
+export function lacksStorage(turn: RelocatorTurn, node: NodeId, record: VmRecord): boolean {
+  const gone = reportOf(turn, node)?.storageGone ?? [];
+  return record.storages.some((storage) => gone.includes(storage));
+}
+
+/** When every candidate lacks the machine's storage, the storage is to blame, not the hosts. */
+function blame(turn: RelocatorTurn, vm: PlanVm, message: string): [string, string] {
+  const candidates = candidateNodes(turn);
+  const record = newestRecord(turn, vm.vm)?.record;
+  if (record !== undefined && candidates.length > 0) {
+    if (candidates.every(({ node }) => lacksStorage(turn, node, record))) {
+      const names = record.storages.join(", ");
+      return ["VM_STORAGE_GONE", `${vm.vm} waits: no host reaches its storage (${names}).`];
+    }
+  }
+  return ["VM_NO_ROOM", message];
+}
+
+/** A new placement: one more start, on this host. */
+export function give(turn: RelocatorTurn, entry: Entry, node: NodeId): void {
+  const { reign, nowUs, reasons, state } = turn;
+  reign.counter += 1;
+  entry.owner = node;
+  entry.placement = { term: reign.term, number: reign.counter };
+  entry.moving = null;
+  entry.givenAtUs = nowUs;
+  // The host counts the wait on its own clock, which may run faster.
+  const waitUs = Math.max(0, settledAtUs(turn, entry.vm) - nowUs);
+  entry.notBeforeUs = nowUs + Math.ceil(waitUs * (1 + 2 * CLOCK_RATE_ERROR));
+  delete state.blocked[entry.vm];
+  const message = `${entry.vm} is given to node ${node}: every other host has none, or is fenced.`;
+  const facts = { vm: entry.vm, node, placement: `${reign.term}.${reign.counter}`, waitUs };
+  reasons.push({ code: "VM_PLACED", message, facts });
+}
+
+/** Whether every other host than these has none of the machine. */
+export function isFreeBut(turn: RelocatorTurn, vm: VmId, record: VmRecord, but: readonly NodeId[]): boolean {
+  return turn.state.config.nodes.every(
+    (node) => but.includes(node) || holdsNone(turn, node, vm) || isFencedFor(turn, node, record),
+  );
+}

@@ -1,0 +1,145 @@
+import type { NodeId, Reason } from "@quorate/contracts";
+import type { PlanPolicy } from "./planner.ts";
+import type { PlacementName, ViewName, VmId, VmOrder, VmRecord, VmReport, VmStatement } from "./words.ts";
+
+export interface RelocatorConfig {
+  node: NodeId;
+  /** The node list, sorted; this node too. */
+  nodes: NodeId[];
+  tokenUs: number;
+  /** After a fence: for as long what the fenced host sent may still reach the storage. */
+  storageSettleUs: number;
+  /** After a cold start: so long the hosts not yet seen are waited for. */
+  bootGraceUs: number;
+  /** When this host's kernel started, on its CLOCK_MONOTONIC. */
+  bootedAtUs: number;
+  policy: PlanPolicy;
+}
+
+/** The evaluator's judgement, as far as it concerns machines. */
+export interface Judgement {
+  stampUs: number;
+  term: number;
+  master: boolean;
+  masterLeaseEndUs: number;
+  view: ViewName;
+  members: NodeId[];
+  /** Hosts outside the view. `powerOff`: proved dead by more than a lapsed lease. */
+  fences: { node: NodeId; verdict: "yes" | "pending"; atUs: number | null; powerOff: boolean }[];
+  /** Automation is off: nothing is given to anybody anew. */
+  disarmed: boolean;
+}
+
+export interface Moving {
+  to: NodeId;
+  target: PlacementName;
+  sinceUs: number;
+}
+
+/** What this reign knows and wants of one machine. Absent until it is sure whose it is. */
+export interface Entry {
+  vm: VmId;
+  owner: NodeId | null;
+  /** The newest placement given or recognised. */
+  placement: PlacementName;
+  moving: Moving | null;
+  givenAtUs: number;
+  /** The owner's start waits until then, on this clock. */
+  notBeforeUs: number;
+  /** Where it came to nothing, newest last. */
+  tries: NodeId[];
+  failures: number;
+  retryAtUs: number;
+}
+
+/** What a host was told of one machine: until it is known to have taken the withdrawal, it may act on it. */
+export interface Given {
+  placement: PlacementName;
+  withdrawnBy: number | null;
+}
+
+export interface Told {
+  key: string;
+  number: number;
+  incarnation: number;
+  view: ViewName;
+  sentAtUs: number;
+  orders: VmOrder[];
+  given: Record<VmId, Given>;
+}
+
+/** One mastership, as long as the process lives. Nothing of it is durable: it is asked together anew. */
+export interface Reign {
+  term: number;
+  /** An answer counts when the host has adopted this number or a higher one. */
+  startNumber: number;
+  counter: number;
+  sinceUs: number;
+  table: Record<VmId, Entry>;
+  told: Record<NodeId, Told>;
+  /** Live moves asked for and not begun. */
+  moves: Record<VmId, NodeId>;
+  replica: "asked" | "here" | "none";
+  /** The first placing of this mastership is over; its marker is written. */
+  relocated: boolean;
+}
+
+export interface RelocatorState {
+  config: RelocatorConfig;
+  judgement: Judgement | null;
+  /** The newest of each host, of whatever term. */
+  reports: Record<NodeId, VmReport>;
+  /** Each host's inventory as the replica has it. */
+  replica: { node: NodeId; record: VmRecord }[];
+  /** The `relocated` marker: this mastership has moved here before. */
+  marker: boolean;
+  /** Heard since this host's kernel started. */
+  seen: NodeId[];
+  reign: Reign | null;
+  /** Why each machine that should run does not. */
+  blocked: Record<VmId, Reason>;
+}
+
+export type RelocatorEffect =
+  | { kind: "statement"; statement: VmStatement }
+  /** Fetch the newest replica of all inventories, or say that none can be reached. */
+  | { kind: "load-replica"; term: number }
+  /** Everything that the move of the mastership asked for was ordered: write the marker. */
+  | { kind: "relocated"; term: number };
+
+export interface RelocatorTurn {
+  state: RelocatorState;
+  reign: Reign;
+  judgement: Judgement;
+  nowUs: number;
+  effects: RelocatorEffect[];
+  reasons: Reason[];
+  wakeAtUs: number;
+}
+
+export function createRelocatorState(config: RelocatorConfig): RelocatorState {
+  return {
+    config,
+    judgement: null,
+    reports: {},
+    replica: [],
+    marker: false,
+    seen: [],
+    reign: null,
+    blocked: {},
+  };
+}
+
+/** Asks to be called again at `atUs` at the latest. What is past was dealt with in this turn. */
+export function wakeRelocatorAt(turn: RelocatorTurn, atUs: number): void {
+  if (atUs > turn.nowUs) turn.wakeAtUs = Math.min(turn.wakeAtUs, atUs);
+}
+
+/** Says once why a machine waits, and again when the reason changes. */
+export function block(turn: RelocatorTurn, vm: VmId, code: string, message: string, node?: NodeId): void {
+  const known = turn.state.blocked[vm];
+  const facts = node === undefined ? { vm } : { vm, node };
+  const reason = { code, message, facts };
+  turn.state.blocked[vm] = reason;
+  if (known?.code !== code || known.message !== message) turn.reasons.push(reason);
+}

@@ -1,0 +1,175 @@
+import { assertNever, compareViews, type NodeId, type Reason } from "@quorate/contracts";
+import { recognise } from "./recognise.ts";
+import { placeAll } from "./place.ts";
+import { planStatements } from "./orders.ts";
+import { beginMoves, reviewAll } from "./review.ts";
+import {
+  type Judgement,
+  type Reign,
+  type RelocatorConfig,
+  type RelocatorEffect,
+  type RelocatorState,
+  type RelocatorTurn,
+  wakeRelocatorAt,
+} from "./relocator-state.ts";
+import { answered, isFenced, knownVms } from "./survey.ts";
+import type { VmId, VmRecord, VmReport } from "./words.ts";
+
+export type RelocatorInput =
+  | { kind: "tick" }
+  | { kind: "judgement"; judgement: Judgement }
+  | { kind: "report"; report: VmReport }
+  /** The answer to `load-replica`; null: no replicating node can be reached. */
+  | { kind: "replica"; records: { node: NodeId; record: VmRecord }[] | null }
+  /** Whether this mastership has moved its machines already; a marker of an older term counts as missing. */
+  | { kind: "marker"; present: boolean }
+  /** Hosts heard since this host's kernel started. */
+  | { kind: "seen"; nodes: readonly NodeId[] }
+  | { kind: "move"; vm: VmId; to: NodeId }
+  | { kind: "config"; config: RelocatorConfig };
+
+export interface RelocatorResult {
+  state: RelocatorState;
+  effects: RelocatorEffect[];
+  reasons: Reason[];
+  /** Call again, with `tick`, at this instant at the latest. */
+  wakeAtUs: number;
+}
+
+/**
+ * One turn of the master's care for machines; on any other node it only remembers what it hears. The given state is
+ * not changed. Promises (INV-4): a machine is given to a host only while the master lease runs and when every host of
+ * the node list has answered under this reign that it has no copy, and will make none of what it was told before, or
+ * is fenced.
+ */
+export function stepRelocator(before: RelocatorState, input: RelocatorInput, nowUs: number): RelocatorResult {
+  const state = { ...before };
+  const effects: RelocatorEffect[] = [];
+  const reasons: Reason[] = [];
+  const idle = { state, effects, reasons, wakeAtUs: Number.MAX_SAFE_INTEGER };
+  take(state, input);
+  const { judgement } = state;
+  if (judgement === null || !judgement.master) {
+    state.reign = null;
+    state.blocked = {};
+    return idle;
+  }
+  // A thawed master whose lease has lapsed says and decides nothing.
+  if (nowUs >= judgement.masterLeaseEndUs) return idle;
+  const reign = reignOf(state, judgement, nowUs, effects, reasons);
+  state.reign = reign;
+  state.blocked = { ...state.blocked };
+  const turn: RelocatorTurn = {
+    state,
+    reign,
+    judgement,
+    nowUs,
+    effects,
+    reasons,
+    wakeAtUs: judgement.masterLeaseEndUs,
+  };
+  recognise(turn);
+  reviewAll(turn);
+  if (input.kind === "move") reign.moves[input.vm] = input.to;
+  placeAll(turn);
+  beginMoves(turn);
+  planStatements(turn);
+  markRelocated(turn);
+  dropBlocks(turn);
+  return { state, effects, reasons, wakeAtUs: turn.wakeAtUs };
+}
+
+function take(state: RelocatorState, input: RelocatorInput): void {
+  switch (input.kind) {
+    case "tick":
+    case "move":
+      return;
+    case "judgement": {
+      const known = state.judgement;
+      const { judgement } = input;
+      const older =
+        known !== null && (judgement.stampUs < known.stampUs || compareViews(judgement.view, known.view) < 0);
+      if (!older) state.judgement = judgement;
+      return;
+    }
+    case "report": {
+      const { report } = input;
+      const known = state.reports[report.node];
+      const newer =
+        known === undefined ||
+        report.incarnation > known.incarnation ||
+        (report.incarnation === known.incarnation && report.sequence > known.sequence);
+      if (newer) state.reports = { ...state.reports, [report.node]: report };
+      return;
+    }
+    case "replica":
+      state.replica = input.records ?? state.replica;
+      if (state.reign !== null) {
+        state.reign = { ...state.reign, replica: input.records === null ? "none" : "here" };
+      }
+      return;
+    case "marker":
+      state.marker = input.present;
+      return;
+    case "seen":
+      state.seen = [...input.nodes].sort((left, right) => left - right);
+      return;
+    case "config":
+      state.config = input.config;
+      return;
+    default:
+      assertNever(input);
+  }
+}
+
+function reignOf(
+  state: RelocatorState,
+  judgement: Judgement,
+  nowUs: number,
+  effects: RelocatorEffect[],
+  reasons: Reason[],
+): Reign {
+  const { reign } = state;
+  if (reign !== null && reign.term === judgement.term) return copyReign(reign);
+  const { term } = judgement;
+  effects.push({ kind: "load-replica", term });
+  const message = `Master of term ${term}: every host is asked what it has, and only then machines are placed.`;
+  reasons.push({ code: "VM_REIGN", message, facts: { term } });
+  return {
+    term,
+    // The clock never goes back in a boot, and a boot ends every mastership: no number is used twice in a term.
+    startNumber: nowUs,
+    counter: nowUs,
+    sinceUs: nowUs,
+    table: {},
+    told: {},
+    moves: {},
+    // With its marker there, this is a restart: what the last life took in is asked again, not waited for.
+    replica: state.marker ? "none" : "asked",
+    relocated: state.marker,
+  };
+}
+
+function copyReign(reign: Reign): Reign {
+  const table: Reign["table"] = {};
+  for (const [vm, entry] of Object.entries(reign.table)) table[vm] = { ...entry };
+  return { ...reign, table, told: { ...reign.told }, moves: { ...reign.moves } };
+}
+
+/** Everything known was looked at once, and what could be ordered was: the move of the mastership is complete. */
+function markRelocated(turn: RelocatorTurn): void {
+  const { reign, state, effects } = turn;
+  if (reign.relocated || reign.replica === "asked") return;
+  const known = knownVms(turn).every((vm) => reign.table[vm] !== undefined);
+  const asked = state.config.nodes.every((node) => answered(turn, node) || isFenced(turn, node));
+  if (!known || !asked) return;
+  reign.relocated = true;
+  state.marker = true;
+  effects.push({ kind: "relocated", term: reign.term });
+  wakeRelocatorAt(turn, turn.nowUs + 1);
+}
+
+function dropBlocks(turn: RelocatorTurn): void {
+  const known = new Set(knownVms(turn));
+  for (const vm of Object.keys(turn.state.blocked)) if (!known.has(vm)) delete turn.state.blocked[vm];
+}

@@ -1,0 +1,178 @@
+import type { NodeId } from "@quorate/contracts";
+import { samePlacement } from "./host-state.ts";
+import { plan } from "./planner.ts";
+import { candidateNodes, fixedVms, isFreeBut, lacksStorage, planVmOf } from "./place.ts";
+import { block, type Entry, type RelocatorTurn, wakeRelocatorAt } from "./relocator-state.ts";
+import {
+  copyAt,
+  holdsNone,
+  isFenced,
+  isFencedFor,
+  isSameCopy,
+  newestRecord,
+  recordAt,
+  reportOf,
+} from "./survey.ts";
+import { sortedKeys, type VmRecord } from "./words.ts";
+
+const RETRY_FIRST_US = 500_000;
+const RETRY_MOST_US = 60_000_000;
+/** A host that neither starts a machine nor says why for so long loses it again. */
+const START_LIMIT_US = 60_000_000;
+const MOVE_LIMIT_US = 600_000_000;
+
+/** Takes what the hosts say of the machines in the table: started, refused, ended, moved. */
+export function reviewAll(turn: RelocatorTurn): void {
+  for (const vm of sortedKeys(turn.reign.table)) {
+    const entry = turn.reign.table[vm];
+    if (entry === undefined || entry.owner === null) continue;
+    if (entry.moving !== null) reviewMove(turn, entry);
+    reviewOwner(turn, entry);
+  }
+}
+
+function reviewOwner(turn: RelocatorTurn, entry: Entry): void {
+  const { vm, owner, placement } = entry;
+  if (owner === null) return;
+  const report = reportOf(turn, owner);
+  // Silence is neither a refusal nor an end. What a fenced host ran is placed anew by the plan.
+  if (report === null || isFenced(turn, owner)) return;
+  const copy = copyAt(turn, owner, vm);
+  if (isSameCopy(copy, placement)) {
+    if (copy.confirmed && copy.state === "running" && turn.nowUs - entry.givenAtUs > RETRY_MOST_US) {
+      entry.failures = 0;
+      entry.tries = [];
+    }
+    return;
+  }
+  if (copy !== null) return;
+  const record = recordAt(turn, owner, vm);
+  const over = record !== null && record.released !== null && samePlacement(record.placement, placement);
+  if (over)
+    return comeToNothing(turn, entry, report.failures.find((each) => each.vm === vm)?.message ?? "It ended.");
+  const since = Math.max(entry.givenAtUs, entry.notBeforeUs, turn.reign.sinceUs);
+  if (turn.nowUs - since < START_LIMIT_US) return wakeRelocatorAt(turn, since + START_LIMIT_US);
+  comeToNothing(turn, entry, "It was not started in time.");
+}
+
+function comeToNothing(turn: RelocatorTurn, entry: Entry, why: string): void {
+  const { vm, owner } = entry;
+  if (owner === null) return;
+  entry.owner = null;
+  entry.moving = null;
+  const record = newestRecord(turn, vm)?.record;
+  if (record?.wanted !== "running") return;
+  entry.failures += 1;
+  const others = turn.judgement.members.filter((node) => !entry.tries.includes(node) && node !== owner);
+  entry.tries = others.length === 0 ? [owner] : [...entry.tries, owner];
+  const waitUs = Math.min(RETRY_MOST_US, RETRY_FIRST_US * 2 ** Math.min(entry.failures - 1, 12));
+  entry.retryAtUs = turn.nowUs + waitUs;
+  wakeRelocatorAt(turn, entry.retryAtUs);
+  const message = `${vm} does not run on node ${owner}: ${why} It is tried again, elsewhere if it can be.`;
+  block(turn, vm, "VM_FAILED", message, owner);
+}
+
+/** A live migration: ownership passes when the source says, from its disk, that it is over and where it went. */
+function reviewMove(turn: RelocatorTurn, entry: Entry): void {
+  const { vm, owner, placement, moving } = entry;
+  if (moving === null || owner === null) return;
+  const record = newestRecord(turn, vm)?.record ?? null;
+  const source = recordAt(turn, owner, vm);
+  const gone = source !== null && samePlacement(source.placement, placement) && source.released !== null;
+  if (gone && holdsNone(turn, owner, vm)) {
+    const copy = copyAt(turn, moving.to, vm);
+    const complete = isSameCopy(copy, moving.target) && copy.state === "incoming-complete";
+    if (samePlacement(source.released?.to ?? null, moving.target) && complete && !isFenced(turn, moving.to)) {
+      const free = record !== null && isFreeBut(turn, vm, record, [moving.to]);
+      if (!free) return;
+      const message = `${vm} was moved live from node ${owner} to node ${moving.to} and is its now.`;
+      turn.reasons.push({ code: "VM_MOVED", message, facts: { vm, from: owner, to: moving.to } });
+      entry.owner = moving.to;
+      entry.placement = moving.target;
+      entry.givenAtUs = turn.nowUs;
+      entry.notBeforeUs = turn.nowUs;
+      entry.moving = null;
+      return;
+    }
+    // The target's word may still be on its way.
+    const lost = isFenced(turn, moving.to) || (holdsNone(turn, moving.to, vm) && copy === null);
+    const waited = turn.nowUs - moving.sinceUs > MOVE_LIMIT_US;
+    if (!lost && !waited) return wakeRelocatorAt(turn, moving.sinceUs + MOVE_LIMIT_US);
+    return breakOff(turn, entry, "the target lost it");
+  }
+  if (isFencedFor(turn, owner, record) || isFenced(turn, owner))
+    return breakOff(turn, entry, "the source is gone");
+  if (isFenced(turn, moving.to)) return breakOff(turn, entry, "the target is gone");
+  for (const node of [owner, moving.to]) {
+    const failure = reportOf(turn, node)?.failures.find((each) => each.vm === vm);
+    const ours =
+      failure !== undefined && samePlacement(failure.placement, node === owner ? placement : moving.target);
+    if (ours) return breakOff(turn, entry, failure.message);
+  }
+  if (turn.nowUs - moving.sinceUs > MOVE_LIMIT_US) return breakOff(turn, entry, "it took too long");
+  wakeRelocatorAt(turn, moving.sinceUs + MOVE_LIMIT_US);
+}
+
+function breakOff(turn: RelocatorTurn, entry: Entry, why: string): void {
+  const { vm, owner, moving } = entry;
+  entry.moving = null;
+  const message = `The move of ${vm} from node ${owner} to node ${moving?.to} was broken off: ${why}.`;
+  turn.reasons.push({ code: "VM_MOVE_FAILED", message, facts: { vm, to: moving?.to ?? null } });
+}
+
+/** Begins the moves that were asked for, and those off hosts that take nothing any more. */
+export function beginMoves(turn: RelocatorTurn): void {
+  const { reign, state, judgement } = turn;
+  if (judgement.disarmed) return;
+  const { blocked } = state.config.policy;
+  for (const vm of sortedKeys(reign.table)) {
+    const entry = reign.table[vm];
+    const newest = newestRecord(turn, vm);
+    if (entry === undefined || newest === null || entry.owner === null || entry.moving !== null) continue;
+    const asked = reign.moves[vm];
+    if (asked === entry.owner) delete reign.moves[vm];
+    const wanted = asked !== undefined || blocked.includes(entry.owner);
+    if (!wanted || turn.nowUs < entry.retryAtUs || !isMovable(turn, entry, newest.record)) continue;
+    const target = asked ?? targetOf(turn, entry, newest);
+    if (target === null || target === entry.owner) continue;
+    if (!canReceive(turn, entry, newest.record, target)) continue;
+    reign.counter += 1;
+    entry.moving = {
+      to: target,
+      target: { term: reign.term, number: reign.counter },
+      sinceUs: turn.nowUs,
+    };
+    delete reign.moves[vm];
+    // One that breaks off is not begun again at once.
+    entry.retryAtUs = turn.nowUs + RETRY_MOST_US / 6;
+    const message = `${vm} is moved live from node ${entry.owner} to node ${target}.`;
+    turn.reasons.push({ code: "VM_MOVING", message, facts: { vm, from: entry.owner, to: target } });
+  }
+}
+
+function isMovable(turn: RelocatorTurn, entry: Entry, record: VmRecord): boolean {
+  const { owner, vm, placement } = entry;
+  if (owner === null || isFenced(turn, owner) || record.storage === "local" || record.wanted !== "running")
+    return false;
+  const copy = copyAt(turn, owner, vm);
+  return isSameCopy(copy, placement) && copy.state === "running" && copy.confirmed;
+}
+
+function targetOf(
+  turn: RelocatorTurn,
+  entry: Entry,
+  newest: { node: NodeId; record: VmRecord },
+): NodeId | null {
+  const vm = planVmOf(turn, entry, newest);
+  const nodes = candidateNodes(turn).filter(({ node }) => node !== entry.owner);
+  const result = plan(nodes, [...fixedVms(turn, [vm]), vm], turn.state.config.policy);
+  const reason = result.left.get(entry.vm);
+  if (reason !== undefined) turn.state.blocked[entry.vm] = reason;
+  return result.placed.get(entry.vm) ?? null;
+}
+
+function canReceive(turn: RelocatorTurn, entry: Entry, record: VmRecord, target: NodeId): boolean {
+  const candidate = candidateNodes(turn).some(({ node }) => node === target);
+  if (!candidate || lacksStorage(turn, target, record) || entry.owner === null) return false;
+  return isFreeBut(turn, entry.vm, record, [entry.owner]);
+}

@@ -1,0 +1,169 @@
+import type { NodeId } from "@quorate/contracts";
+import {
+  OPEN_POLICY,
+  type RelocatorState,
+  type SeenCopy,
+  type VmHostState,
+  type VmOutcome,
+  type VmRecord,
+  type VmStep,
+} from "../src/index.ts";
+import { TOKEN_US } from "./vm-oracle.ts";
+
+interface Copy {
+  state: SeenCopy["state"];
+  /** The version of the disk that its memory belongs to. */
+  memory: number;
+}
+
+export interface Gate {
+  network: boolean;
+  storage: boolean;
+  untilUs: number;
+}
+
+export interface Host {
+  node: NodeId;
+  boot: number;
+  offsetUs: number;
+  copies: Map<string, Copy>;
+  gates: Map<string, Gate>;
+  disk: VmRecord[];
+  marker: number;
+  incarnation: number;
+  alive: boolean;
+  pausedUntilUs: number;
+  inbox: (() => void)[];
+  vms: VmHostState;
+  relocator: RelocatorState;
+  clean: number | null;
+  pendingCopySteps: number;
+  storageGone: boolean;
+  migrating: Map<string, { cancelled: boolean }>;
+}
+
+export function mulberry(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+export const NODES: NodeId[] = [1, 2, 3];
+const SETTLE_US = 200_000;
+
+export function recordOf(
+  vm: string,
+  change: Partial<VmRecord> = {},
+): Omit<VmRecord, "placement" | "revision" | "released"> {
+  return {
+    vm,
+    definition: vm,
+    memoryMib: 100,
+    vcpus: 1,
+    prio: 0,
+    wanted: "running",
+    storage: "shared",
+    storages: ["san"],
+    gated: true,
+    ...change,
+  };
+}
+
+export function openGate(host: Host, vm: string, nowUs: number): Gate | undefined {
+  const gate = host.gates.get(vm);
+  return gate !== undefined && gate.untilUs > nowUs ? gate : undefined;
+}
+
+/** What a kernel and a hypervisor do. A live migration takes its time and is the world's. */
+export function execute(
+  host: Host,
+  step: VmStep,
+  { nowUs, issuedAtUs, disks }: { nowUs: number; issuedAtUs: number; disks: ReadonlyMap<string, number> },
+): VmOutcome {
+  const copy = "vm" in step ? host.copies.get(step.vm) : undefined;
+  switch (step.kind) {
+    case "inspect-copies":
+      return { kind: "copies-seen", copies: [...host.copies].map(([vm, { state }]) => ({ vm, state })) };
+    case "inspect-gates":
+      return {
+        kind: "gates-seen",
+        open: [...host.gates].map(([vm, { network, storage, untilUs }]) => ({
+          vm,
+          network,
+          storage,
+          remainingUs: untilUs - nowUs,
+        })),
+      };
+    case "renew-gates": {
+      if (nowUs - issuedAtUs > step.permitUs) return failed("GATE_LATE");
+      const untilUs = step.leaseEndUs - host.offsetUs;
+      host.gates.clear();
+      for (const { vm, network, storage } of step.open) host.gates.set(vm, { network, storage, untilUs });
+      return { kind: "renewed", leaseEndUs: step.leaseEndUs };
+    }
+    case "shut-gates":
+      for (const vm of step.vms) host.gates.delete(vm);
+      return { kind: "done" };
+    case "reset-storage":
+      return openGate(host, step.vm, nowUs)?.storage === true ? failed("GATE_OPEN") : { kind: "done" };
+    case "save-records":
+      host.disk = step.records;
+      return { kind: "done" };
+    case "start-copy":
+      if (copy !== undefined) return failed("EXISTS");
+      if (host.storageGone || openGate(host, step.vm, nowUs)?.storage !== true) return failed("STORAGE_GONE");
+      host.copies.set(step.vm, { state: "running", memory: disks.get(step.vm) ?? 0 });
+      return { kind: "done" };
+    case "pause-copy":
+      if (copy?.state !== "running") return failed("NOT_RUNNING");
+      copy.state = "paused";
+
+      return { kind: "done" };
+    case "resume-copy":
+      if (copy === undefined || (copy.state !== "paused" && copy.state !== "incoming-complete"))
+        return failed("NOT_PAUSED");
+      copy.state = "running";
+      return { kind: "done" };
+    case "destroy-copy":
+      host.copies.delete(step.vm);
+      return { kind: "done" };
+    case "shutdown-copy":
+      host.copies.delete(step.vm);
+      return { kind: "done" };
+    case "receive-copy":
+      if (copy !== undefined) return failed("EXISTS");
+      host.copies.set(step.vm, { state: "incoming", memory: 0 });
+      return { kind: "done" };
+    case "cancel-migration": {
+      const migration = host.migrating.get(step.vm);
+      if (migration !== undefined) migration.cancelled = true;
+      return { kind: "done" };
+    }
+    case "migrate-copy":
+      return failed("NOT_HERE");
+  }
+}
+
+export function failed(code: string): VmOutcome {
+  return { kind: "failed", error: { code, message: code, hint: "" } };
+}
+
+export function hostConfig(node: NodeId) {
+  return { node, tokenUs: TOKEN_US, memoryMib: 1000, vcpus: 4, shutdownGraceUs: 1_000_000 };
+}
+
+export function relocatorConfig(node: NodeId, bootedAtUs: number) {
+  return {
+    node,
+    nodes: NODES,
+    tokenUs: TOKEN_US,
+    storageSettleUs: SETTLE_US,
+    bootGraceUs: 5_000_000,
+    bootedAtUs,
+    policy: OPEN_POLICY,
+  };
+}

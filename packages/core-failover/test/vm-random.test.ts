@@ -1,0 +1,21 @@
+import { describe, expect, it } from "vitest";
+import { hasConverged, runSchedule } from "./vm-schedule.ts";
+
+const SEEDS = 120;
+
+describe("machines under random faults", () => {
+  it(`never reach network or storage twice (INV-3), start twice (INV-4) or too early (INV-7), and all run in the end: ${SEEDS} seeds`, () => {
+    const total = { starts: 0, resumes: 0, moves: 0, suspends: 0 };
+    for (let seed = 1; seed <= SEEDS; seed += 1) {
+      const world = runSchedule(seed);
+      expect(world.violations, `seed ${seed}\n${world.log.slice(-40).join("\n")}`).toEqual([]);
+      expect(hasConverged(world), `seed ${seed}: ${world.blockedReasons().join("; ")}`).toBe(true);
+      for (const key of ["starts", "resumes", "moves", "suspends"] as const) total[key] += world.counts[key];
+    }
+    // A world in which nothing happens proves nothing.
+    expect(total.starts).toBeGreaterThan(4 * SEEDS);
+    expect(total.resumes).toBeGreaterThan(SEEDS);
+    expect(total.moves).toBeGreaterThan(SEEDS / 2);
+    expect(total.suspends).toBeGreaterThan(SEEDS);
+  }, 120_000);
+});

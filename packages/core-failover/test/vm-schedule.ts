@@ -1,0 +1,56 @@
+import type { NodeId } from "@quorate/contracts";
+import { mulberry, recordOf } from "./vm-model.ts";
+import { VmWorld } from "./vm-world.ts";
+
+const VMS = ["a", "b", "c"];
+const FAULT_US = 25_000_000;
+
+/** One random schedule: half a minute of faults, then everything is healed and must converge. */
+export function runSchedule(seed: number, calmUs = 100_000_000): VmWorld {
+  const world = new VmWorld(seed);
+  const random = mulberry(seed ^ 0x5bd1e995);
+  const pick = (): NodeId => 1 + Math.floor(random() * 3);
+  world.run(1_000_000);
+  VMS.forEach((vm, index) => world.define(1 + index, recordOf(vm, { prio: index })));
+  world.run(1_000_000 + random() * 2_000_000);
+  world.lossShare = random() < 0.5 ? 0 : random() * 0.3;
+  world.failShare = random() < 0.5 ? 0 : random() * 0.15;
+  world.slowShare = random() < 0.5 ? 0 : random() * 0.1;
+  const endUs = world.nowUs + FAULT_US;
+  while (world.nowUs < endUs && world.violations.length === 0) {
+    fault(world, random, pick);
+    // Narrow windows come from faults close to one another.
+    world.run(random() < 0.5 ? random() * 300_000 : random() * 3_000_000);
+  }
+  world.lossShare = 0;
+  world.failShare = 0;
+  world.slowShare = 0;
+  world.cut([]);
+  for (const node of [1, 2, 3]) {
+    world.powerOn(node);
+    world.setStorage(node, false);
+  }
+  const calmEndUs = world.nowUs + calmUs;
+  while (world.nowUs < calmEndUs && world.violations.length === 0 && !hasConverged(world))
+    world.run(1_000_000);
+  return world;
+}
+
+export function hasConverged(world: VmWorld): boolean {
+  return VMS.every((vm) => world.runningAt(vm).length === 1);
+}
+
+function fault(world: VmWorld, random: () => number, pick: () => NodeId): void {
+  const node = pick();
+  const vm = VMS[Math.floor(random() * VMS.length)] ?? "a";
+  const kind = Math.floor(random() * 13);
+  if (kind === 0 || kind === 1) world.cut([node]);
+  else if (kind === 2 || kind === 3) world.cut([]);
+  else if (kind === 4) world.powerOff(node);
+  else if (kind === 5) for (const each of [1, 2, 3]) world.powerOn(each);
+  else if (kind === 6) world.pause(node, random() * 4_000_000);
+  else if (kind === 7) world.crash(node);
+  else if (kind === 8) world.endCopy(node, vm);
+  else if (kind === 9 || kind === 10 || kind === 11) world.move(vm, node);
+  else world.setStorage(node, random() < 0.4);
+}

@@ -1,0 +1,499 @@
+import type { NodeId } from "@quorate/contracts";
+import {
+  createRelocatorState,
+  createVmHostState,
+  type RelocatorInput,
+  stepRelocator,
+  stepVmHost,
+  type VmHostInput,
+  type VmOutcome,
+  type VmRecord,
+  type VmStep,
+} from "../src/index.ts";
+import {
+  execute,
+  failed,
+  type Host,
+  hostConfig,
+  mulberry,
+  NODES,
+  openGate,
+  relocatorConfig,
+} from "./vm-model.ts";
+import { Oracle, TOKEN_US } from "./vm-oracle.ts";
+
+/** Three hosts with machines on a shared disk, in true time; checks the invariants at every event. */
+export class VmWorld {
+  nowUs = 10_000_000;
+  readonly random: () => number;
+  readonly oracle: Oracle;
+  readonly hosts: Host[] = [];
+  readonly log: string[] = [];
+  readonly violations: string[] = [];
+  /** By machine: the version of its disk. */
+  readonly disks = new Map<string, number>();
+  readonly counts = { starts: 0, resumes: 0, moves: 0, statements: 0, suspends: 0 };
+  lossShare = 0;
+  failShare = 0;
+  slowShare = 0;
+  #queue: { atUs: number; act: () => void }[] = [];
+  #cut = new Set<NodeId>();
+
+  constructor(seed: number) {
+    this.random = mulberry(seed);
+    this.oracle = new Oracle(NODES, this.random);
+    for (const node of NODES) this.hosts.push(this.#boot(node, 1, []));
+    for (const host of this.hosts) this.#startProcess(host);
+    this.at(0, () => this.#tick());
+  }
+
+  at(delayUs: number, act: () => void): void {
+    const atUs = this.nowUs + Math.round(delayUs);
+    let [low, high] = [0, this.#queue.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#queue[middle]?.atUs ?? 0) <= atUs) low = middle + 1;
+      else high = middle;
+    }
+    this.#queue.splice(low, 0, { atUs, act });
+  }
+
+  run(durationUs: number): void {
+    const endUs = this.nowUs + Math.round(durationUs);
+    for (;;) {
+      const next = this.#queue[0];
+      if (next === undefined || next.atUs > endUs) break;
+      this.#queue.shift();
+      this.nowUs = Math.max(this.nowUs, next.atUs);
+      next.act();
+      this.#check();
+      if (this.violations.length > 0) return;
+    }
+    this.nowUs = endUs;
+  }
+
+  host(node: NodeId): Host {
+    const host = this.hosts.find((each) => each.node === node);
+    if (host === undefined) throw new Error(`no host ${node}`);
+    return host;
+  }
+
+  say(text: string): void {
+    this.log.push(`${((this.nowUs - 10_000_000) / 1_000_000).toFixed(3)} ${text}`);
+  }
+
+  connected(one: NodeId, other: NodeId): boolean {
+    if (one === other) return true;
+    return (
+      this.#cut.has(one) === this.#cut.has(other) && this.oracle.seat(one).up && this.oracle.seat(other).up
+    );
+  }
+
+  // -- faults -------------------------------------------------------------------------------------------------
+
+  cut(nodes: NodeId[]): void {
+    this.say(`CUT ${nodes.join(",")}`);
+    this.#cut = new Set(nodes);
+  }
+
+  powerOff(node: NodeId): void {
+    const seat = this.oracle.seat(node);
+    if (!seat.up) return;
+    this.say(`POWER OFF ${node}`);
+    seat.up = false;
+    seat.leaseEndUs = 0;
+    const host = this.host(node);
+    host.alive = false;
+    host.boot += 1;
+    host.copies.clear();
+    host.gates.clear();
+    host.inbox = [];
+  }
+
+  powerOn(node: NodeId): void {
+    const seat = this.oracle.seat(node);
+    if (seat.up) return;
+    this.say(`POWER ON ${node}`);
+    seat.up = true;
+    seat.boot += 1;
+    seat.out = false;
+    const host = this.host(node);
+    host.offsetUs = Math.floor(this.random() * 5_000_000) - this.nowUs;
+    host.pendingCopySteps = 0;
+    host.migrating.clear();
+    this.#startProcess(host);
+  }
+
+  pause(node: NodeId, durationUs: number): void {
+    this.say(`PAUSE ${node} ${Math.round(durationUs / 1000)} ms`);
+    const host = this.host(node);
+    host.pausedUntilUs = Math.max(host.pausedUntilUs, this.nowUs + durationUs);
+    this.at(durationUs + 1, () => this.#drain(host));
+  }
+
+  crash(node: NodeId): void {
+    const host = this.host(node);
+    if (!host.alive) return;
+    this.say(`CRASH ${node}`);
+    host.alive = false;
+    host.inbox = [];
+    const { boot } = host;
+    this.at(50_000 + this.random() * 400_000, () => {
+      if (host.boot === boot && !host.alive) this.#startProcess(host);
+    });
+  }
+
+  endCopy(node: NodeId, vm: string): void {
+    const host = this.host(node);
+    if (!host.copies.delete(vm)) return;
+    this.say(`GUEST ENDS ${vm}@${node}`);
+    this.#vm(host, { kind: "changed" });
+  }
+
+  setStorage(node: NodeId, gone: boolean): void {
+    this.say(`STORAGE ${gone ? "GONE" : "BACK"} ${node}`);
+    const host = this.host(node);
+    host.storageGone = gone;
+    this.#vm(host, { kind: "storage", gone: gone ? ["san"] : [] });
+  }
+
+  define(node: NodeId, record: Omit<VmRecord, "placement" | "revision" | "released">): void {
+    if (!this.disks.has(record.vm)) this.disks.set(record.vm, 0);
+    this.#vm(this.host(node), { kind: "define", record });
+  }
+
+  move(vm: string, to: NodeId): void {
+    this.say(`MOVE ${vm} to ${to}`);
+    for (const host of this.hosts) this.#relocate(host, { kind: "move", vm, to });
+  }
+
+  /** Where the machine runs with its network open. */
+  runningAt(vm: string): NodeId[] {
+    return this.hosts
+      .filter(
+        (host) =>
+          host.copies.get(vm)?.state === "running" && openGate(host, vm, this.nowUs)?.network === true,
+      )
+      .map(({ node }) => node);
+  }
+
+  blockedReasons(): string[] {
+    return this.hosts.flatMap((host) =>
+      Object.values(host.relocator.blocked).map((reason) => `${reason.code}: ${reason.message}`),
+    );
+  }
+
+  // -- the hosts ----------------------------------------------------------------------------------------------
+
+  #boot(node: NodeId, boot: number, disk: VmRecord[]): Host {
+    const offsetUs = Math.floor(this.random() * 1_000_000_000);
+    return {
+      node,
+      boot,
+      offsetUs,
+      copies: new Map(),
+      gates: new Map(),
+      disk,
+      marker: 0,
+      incarnation: 0,
+      alive: false,
+      pausedUntilUs: 0,
+      inbox: [],
+      vms: createVmHostState(hostConfig(node), [], 0, 0),
+      relocator: createRelocatorState(relocatorConfig(node, 0)),
+      clean: null,
+      pendingCopySteps: 0,
+      storageGone: false,
+      migrating: new Map(),
+    };
+  }
+
+  #clock(host: Host): number {
+    return this.nowUs + host.offsetUs;
+  }
+
+  #startProcess(host: Host): void {
+    host.incarnation += 1;
+    host.alive = true;
+    host.inbox = [];
+    host.clean = null;
+    host.vms = createVmHostState(hostConfig(host.node), host.disk, host.incarnation, this.#clock(host));
+    host.relocator = createRelocatorState(relocatorConfig(host.node, this.#clock(host) - 500_000_000));
+    if (host.storageGone) this.#vm(host, { kind: "storage", gone: ["san"] });
+    this.#vm(host, { kind: "tick" });
+  }
+
+  /** Hands something to the process: at once, or when it runs again. */
+  #hand(host: Host, act: () => void): void {
+    if (!host.alive) return;
+    if (this.nowUs < host.pausedUntilUs) {
+      if (host.inbox.length < 500) host.inbox.push(act);
+    } else act();
+  }
+
+  #drain(host: Host): void {
+    if (this.nowUs < host.pausedUntilUs || !host.alive) return;
+    const inbox = host.inbox;
+    host.inbox = [];
+    for (const act of inbox) act();
+  }
+
+  #vm(host: Host, input: VmHostInput): void {
+    this.#hand(host, () => {
+      const result = stepVmHost(host.vms, input, this.#clock(host));
+      host.vms = result.state;
+      host.clean = result.cleanUnderTerm;
+      for (const reason of result.reasons) this.say(`  ${host.node} ${reason.code} ${reason.message}`);
+      for (const effect of result.effects) {
+        if (effect.kind === "report") {
+          for (const other of this.hosts) {
+            this.#send(host.node, other.node, () =>
+              this.#relocate(other, { kind: "report", report: effect.report }),
+            );
+          }
+        } else this.#perform(host, effect.id, effect.step);
+      }
+      const { incarnation } = host;
+      if (result.wakeAtUs < Number.MAX_SAFE_INTEGER) {
+        this.#wake(host, incarnation, "vm", result.wakeAtUs - this.#clock(host));
+      }
+    });
+  }
+
+  readonly #wakes = new Map<string, number>();
+
+  #wake(host: Host, incarnation: number, what: "vm" | "relocator", delayUs: number): void {
+    const name = `${host.node}/${incarnation}/${what}`;
+    const atUs = this.nowUs + Math.max(1, delayUs);
+    const known = this.#wakes.get(name) ?? 0;
+    if (known > this.nowUs && known <= atUs) return;
+    this.#wakes.set(name, atUs);
+    this.at(Math.max(1, delayUs), () => {
+      if (host.incarnation !== incarnation || this.#wakes.get(name) !== atUs) return;
+      this.#wakes.delete(name);
+      if (what === "vm") this.#vm(host, { kind: "tick" });
+      else this.#relocate(host, { kind: "tick" });
+    });
+  }
+
+  #relocate(host: Host, input: RelocatorInput): void {
+    this.#hand(host, () => {
+      const result = stepRelocator(host.relocator, input, this.#clock(host));
+      host.relocator = result.state;
+      for (const reason of result.reasons) this.say(`  M${host.node} ${reason.code} ${reason.message}`);
+      for (const effect of result.effects) {
+        switch (effect.kind) {
+          case "statement": {
+            const { statement } = effect;
+            this.counts.statements += 1;
+            this.#send(host.node, statement.to, () =>
+              this.#vm(this.host(statement.to), { kind: "statement", statement }),
+            );
+            break;
+          }
+          case "load-replica": {
+            // A replica that lags: what was on the disks a while ago, or nothing at all.
+            const records = this.hosts.flatMap((other) =>
+              other.disk.map((record) => ({ node: other.node, record })),
+            );
+            const answer = this.random() < 0.1 ? null : records.filter(() => this.random() < 0.9);
+            const { incarnation } = host;
+            this.at(5_000 + this.random() * 30_000, () => {
+              if (host.incarnation === incarnation)
+                this.#relocate(host, { kind: "replica", records: answer });
+            });
+            break;
+          }
+          case "relocated":
+            host.marker = effect.term;
+            break;
+        }
+      }
+      if (result.wakeAtUs < Number.MAX_SAFE_INTEGER) {
+        this.#wake(host, host.incarnation, "relocator", result.wakeAtUs - this.#clock(host));
+      }
+    });
+  }
+
+  #send(from: NodeId, to: NodeId, act: () => void): void {
+    const copies = from !== to && this.random() < 0.02 ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      if (from !== to && (this.random() < this.lossShare || !this.connected(from, to))) continue;
+      // A few stay on the way for seconds, and arrive whatever happened to the network meanwhile.
+      const late = from !== to && this.random() < this.slowShare;
+      this.at(late ? this.random() * 6_000_000 : 500 + this.random() * 20_000, act);
+    }
+  }
+
+  #tick(): void {
+    this.at(TOKEN_US / 10, () => this.#tick());
+    const { oracle } = this;
+    const masterBefore = oracle.master;
+    const termBefore = oracle.term;
+    oracle.tick(
+      this.nowUs,
+      (one, other) => this.connected(one, other),
+      (node) => (this.host(node).alive ? this.host(node).clean : null),
+    );
+    if (masterBefore !== oracle.master || termBefore !== oracle.term) {
+      this.say(`MASTER ${oracle.master} term ${oracle.term}`);
+    }
+    for (const host of this.hosts) {
+      const seat = oracle.seat(host.node);
+      if (!seat.up) continue;
+      const stampUs = this.#clock(host);
+      const nodeLeaseEndUs = seat.leaseEndUs === 0 ? 0 : seat.leaseEndUs + host.offsetUs;
+      const grant = { stampUs, term: seat.term, view: { ...seat.view }, nodeLeaseEndUs, out: seat.out };
+      const isMaster = oracle.master === host.node;
+      const judgement = {
+        stampUs,
+        term: seat.term,
+        master: isMaster,
+        masterLeaseEndUs: isMaster ? oracle.masterLeaseEndUs + host.offsetUs : 0,
+        view: { ...seat.view },
+        members: NODES.filter((node) => oracle.seat(node).member !== 0),
+        fences: NODES.flatMap((node) => {
+          const { fence, member } = oracle.seat(node);
+          if (member !== 0 || fence === null) return [];
+          const verdict = fence.fenced ? ("yes" as const) : ("pending" as const);
+          return [{ node, verdict, atUs: fence.fenced ? stampUs : null, powerOff: false }];
+        }),
+        disarmed: false,
+      };
+      const { incarnation } = host;
+      this.at(this.random() * 5_000, () => {
+        if (host.incarnation !== incarnation) return;
+        this.#vm(host, { kind: "grant", grant });
+        this.#relocate(host, { kind: "judgement", judgement });
+      });
+    }
+    for (const host of this.hosts) this.#write(host);
+  }
+
+  /** Guests write: a copy whose memory is of another time than its disk destroys it. */
+  #write(host: Host): void {
+    for (const [vm, copy] of host.copies) {
+      if (copy.state !== "running" && copy.state !== "migrating") continue;
+      if (openGate(host, vm, this.nowUs)?.storage !== true) continue;
+      const version = this.disks.get(vm) ?? 0;
+      if (copy.memory !== version) {
+        this.violations.push(
+          `${vm}@${host.node} writes with memory of version ${copy.memory} over ${version}`,
+        );
+      }
+      copy.memory = version + 1;
+      this.disks.set(vm, version + 1);
+    }
+  }
+
+  // -- the kernel and the hypervisor --------------------------------------------------------------------------
+
+  #perform(host: Host, id: number, step: VmStep): void {
+    const { incarnation, boot } = host;
+    const issuedAtUs = this.nowUs;
+    this.#judgeOrder(host, step);
+    const touchesCopy = "vm" in step && step.kind !== "reset-storage";
+    if (touchesCopy) host.pendingCopySteps += 1;
+    const answer = (outcome: VmOutcome) => {
+      if (touchesCopy && host.boot === boot) host.pendingCopySteps -= 1;
+      if (host.boot !== boot || host.incarnation !== incarnation) return;
+      this.at(this.random() * 2_000, () => {
+        if (host.incarnation === incarnation) this.#vm(host, { kind: "done", id, outcome });
+      });
+    };
+    const delayUs =
+      step.kind === "inspect-copies"
+        ? 20_000
+        : 500 + this.random() * (this.random() < 0.1 ? 300_000 : 20_000);
+    const carryOut = () => {
+      if (host.boot !== boot) return;
+      if (step.kind === "inspect-copies" && host.pendingCopySteps > 0 && host.vms.copiesSeenAtUs === null) {
+        if (host.incarnation === incarnation) this.at(20_000, carryOut);
+        return;
+      }
+      if (step.kind === "migrate-copy") return this.#migrate(host, step.vm, step.to, answer);
+      const failing = this.random() < this.failShare;
+      answer(failing ? failed("TOOL_FAILED") : this.#execute(host, step, issuedAtUs));
+    };
+    this.at(delayUs, carryOut);
+  }
+
+  #execute(host: Host, step: VmStep, issuedAtUs: number): VmOutcome {
+    const { nowUs, disks } = this;
+    const outcome = execute(host, step, { nowUs, issuedAtUs, disks });
+    if (step.kind === "pause-copy" && outcome.kind === "done") this.counts.suspends += 1;
+    return outcome;
+  }
+
+  #migrate(host: Host, vm: string, to: NodeId, answer: (outcome: VmOutcome) => void): void {
+    const { boot } = host;
+    const source = host.copies.get(vm);
+    if (source?.state !== "running") return answer(failed("NOT_RUNNING"));
+    source.state = "migrating";
+    const migration = { cancelled: false };
+    host.migrating.set(vm, migration);
+    this.at(100_000 + this.random() * 900_000, () => {
+      if (host.boot !== boot || host.copies.get(vm) !== source) return answer(failed("GONE"));
+      const other = this.host(to);
+      const target = other.copies.get(vm);
+      const fine = !migration.cancelled && this.connected(host.node, to) && target?.state === "incoming";
+      if (!fine || this.random() < this.failShare) {
+        source.state = "running";
+        return answer(failed("MIGRATION_FAILED"));
+      }
+      source.state = "moved-out";
+      target.state = "incoming-complete";
+      target.memory = source.memory;
+      this.counts.moves += 1;
+      this.#vm(other, { kind: "changed" });
+      answer({ kind: "done" });
+    });
+  }
+
+  // -- the invariants -----------------------------------------------------------------------------------------
+
+  /** INV-4 and INV-7 are promises of the decision: judged when it is made, against the world as it is. */
+  #judgeOrder(host: Host, step: VmStep): void {
+    if (step.kind !== "start-copy" && step.kind !== "resume-copy" && step.kind !== "receive-copy") return;
+    const { vm } = step;
+    if (step.kind === "start-copy") this.counts.starts += 1;
+    if (step.kind === "resume-copy") this.counts.resumes += 1;
+    this.say(`  ${host.node} ${step.kind} ${vm}`);
+    const seat = this.oracle.seat(host.node);
+    if (
+      host.vms.adopted.term < seat.term &&
+      this.nowUs < seat.leaseEndUs &&
+      host.vms.adopted.term < (host.vms.grant?.term ?? 0)
+    ) {
+      this.violations.push(`INV-7: ${step.kind} ${vm}@${host.node} under term ${host.vms.adopted.term}`);
+    }
+    for (const other of this.hosts) {
+      if (other === host || !other.copies.has(vm) || this.oracle.isFenced(other.node)) continue;
+      if (step.kind === "receive-copy" && step.from === other.node) continue;
+      const state = other.copies.get(vm)?.state ?? "";
+      if (step.kind === "resume-copy" && (state === "incoming" || state === "incoming-complete")) continue;
+      // A host that lost its power and is back under another boot has none of these.
+      if (this.oracle.seat(other.node).up) {
+        this.violations.push(`INV-4: ${step.kind} ${vm}@${host.node} while ${vm}@${other.node} is ${state}`);
+      }
+    }
+  }
+
+  #check(): void {
+    const vms = new Set(this.hosts.flatMap((host) => [...host.gates.keys()]));
+    for (const vm of vms) {
+      const open = this.hosts.filter((host) => {
+        const gate = openGate(host, vm, this.nowUs);
+        return gate !== undefined && (gate.network || gate.storage);
+      });
+      if (open.length > 1) {
+        this.violations.push(`INV-3: ${vm} is open on ${open.map(({ node }) => node).join(" and ")}`);
+      }
+      for (const host of open) {
+        if (this.nowUs > this.oracle.seat(host.node).lastGrantUs + 1.02 * TOKEN_US) {
+          this.violations.push(`gate of ${vm}@${host.node} outlives the lease`);
+        }
+      }
+    }
+  }
+}
