@@ -7,6 +7,7 @@ import { type CommandResult, killGroup } from "../src/command.ts";
 import { type Converged, convergedOf } from "../src/converged.ts";
 import { hostLogTails } from "../src/failure.ts";
 import { Lab, type LabTopology, Observer, quoratePlan } from "../src/index.ts";
+import type { LabPlan } from "../src/plan.ts";
 import { waitUntil } from "../src/processes.ts";
 import { ROOT, sweepAbandonedTestLabs, testLabName } from "./stand-in-plan.ts";
 
@@ -23,6 +24,7 @@ export const StatusSchema = z.object({
   role: z.enum(["master", "slave", "suspended", "unknown"]),
   leader: NodeIdSchema.nullable(),
   term: z.int().nullable(),
+  amnesic: z.boolean(),
   quorate: z.enum(["yes", "no", "pending", "unknown"]),
   votes: z.object({ total: z.int(), quorum: z.int(), present: z.int() }).nullable(),
   view: z.object({ term: z.int(), number: z.int(), members: z.array(NodeIdSchema) }).nullable(),
@@ -60,14 +62,18 @@ export class ProductLab {
     this.ids = lab.record().hosts.map((host) => host.id);
   }
 
-  static async up(kind: string, topology: LabTopology): Promise<ProductLab> {
+  static async up(
+    kind: string,
+    topology: LabTopology,
+    change = (plan: LabPlan) => plan,
+  ): Promise<ProductLab> {
     const programs = ["packages/cli", ...SERVICES.map((name) => `services/${name}`)];
     const missing = programs.map((program) => `${program}/dist/main.js`);
     const notBuilt = missing.filter((file) => !existsSync(join(ROOT, file)));
     if (notBuilt.length > 0) throw new Error(`not built: ${notBuilt.join(", ")}. Run: npm run setup`);
     await sweepAbandonedTestLabs();
     const name = testLabName(kind);
-    return new ProductLab(await Lab.up(name, quoratePlan(ROOT, name, topology), { own: true }));
+    return new ProductLab(await Lab.up(name, change(quoratePlan(ROOT, name, topology)), { own: true }));
   }
 
   async down(): Promise<void> {

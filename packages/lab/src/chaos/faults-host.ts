@@ -41,6 +41,7 @@ function freeze(title: string, durationMs: number, spared = isManagedService): D
       await injection.wait(Math.max(0, durationMs - (stoppedMs - injection.fromMs)));
       await lab.thaw(node);
       injection.ended();
+      injection.askedMs = injection.toMs;
       injection.values["frozen_ms"] = injection.toMs - injection.fromMs;
     },
   };

@@ -15,6 +15,8 @@ export class Injection {
   readonly details: string[] = [];
   /** Whose journal has to know, if not whose the fault says. */
   askedNode: number | null = null;
+  /** Of which moment it is asked, if not of the fault's beginning: who is frozen decides when it is over. */
+  askedMs: number | null = null;
   fromMs = 0;
   toMs = 0;
 

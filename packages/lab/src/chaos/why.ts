@@ -19,7 +19,7 @@ export async function askWhy(
   if (expectedCause === null) return null;
   const [other = injection.node] = injection.others;
   const asked = injection.askedNode ?? (expectedCause.asked === "struck" ? injection.node : other);
-  const moment = new Date(injection.fromMs).toISOString();
+  const moment = new Date(injection.askedMs ?? injection.fromMs).toISOString();
   const { quorate } = bench.lab.record();
   const result = await bench.lab.exec(asked, [...quorate, "why", moment, "--json"]);
   const said = parse(result.stdout);
