@@ -5,6 +5,9 @@ import type { Status } from "./status.ts";
 /** What was said longer ago than this is called old: the slowest of them repeats itself every second. */
 const OLD_MS = 3000;
 
+/** Less than this is as good as full: what a node writes at once is smaller. */
+const ROOM_BYTES = 1024 * 1024;
+
 /** What `status` shows behind *Degraded*, the worst first. Codes are those of the manual's table. */
 export function degradation(snapshot: Snapshot, status: Status): Reason[] {
   const services = [
@@ -53,6 +56,12 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
     status.disarmedUntil !== null && Date.parse(status.disarmedUntil) > snapshot.wallClock.getTime();
   if (isDisarmed && !isSaid("DISARMED")) {
     add("disarmed", `Automation is off until ${status.disarmedUntil}; end it with: quorate arm`);
+  }
+  const { stateRoomBytes, stateDir } = snapshot;
+  if (stateRoomBytes !== null && stateRoomBytes < ROOM_BYTES && !isSaid("DISK_FULL")) {
+    const left = `${Math.floor(stateRoomBytes / 1024)} KB`;
+    const message = `The file system of ${stateDir} has ${left} left: the next vote, document or log line may find no room.`;
+    add("DISK_FULL", message, { remedy: `Make room: df -h ${stateDir}` });
   }
   for (const { path, code, message } of snapshot.refusedFiles) {
     const remedy = `The node goes on without it. Look at the disk (dmesg, smartctl); then remove the copy: rm ${path}`;

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   type ClusterConfig,
@@ -64,6 +64,8 @@ export interface Snapshot {
   distributor: Said<DistributorAnswer>;
   /** State files that were once refused and still lie there. */
   refusedFiles: RefusedFile[];
+  /** Bytes that the file system of the state folder still takes; null when that cannot be known. */
+  stateRoomBytes: number | null;
   /** From the state folder; asked for only when a service does not answer. */
   durable: Said<EvaluatorState>;
   config: ClusterConfig | null;
@@ -158,6 +160,7 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
     distributor,
     durable,
     refusedFiles: listRefused(where),
+    stateRoomBytes: roomIn(stateDir),
     ...document,
   };
 }
@@ -178,6 +181,15 @@ async function said<Value>(
 function listRefused({ stateDir, runDir }: { stateDir: string; runDir: string }): RefusedFile[] {
   const documents = join(stateDir, "config");
   return [stateDir, documents, join(documents, "history"), runDir].flatMap(refusedStateFiles);
+}
+
+function roomIn(folder: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return null;
+  }
 }
 
 /** What the disk holds of the document, when somebody vouches for it. */

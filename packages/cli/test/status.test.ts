@@ -93,6 +93,7 @@ function snapshot(parts: Partial<Snapshot> = {}): Snapshot {
     distributor: says({ stored: ref, committed: ref, fileNote: null, text: CLUSTER_CONF, problems: [] }, 0),
     durable: { value: null, ageMs: null, problem: "" },
     refusedFiles: [],
+    stateRoomBytes: 1e9,
     config: parseConfiguration(CLUSTER_CONF, "cluster.conf").config,
     configText: CLUSTER_CONF,
     configSource: "config-distributor",
@@ -304,6 +305,17 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
       }),
     );
     expect(status.degraded).toEqual([amnesic, known, other, off]);
+  });
+
+  it("names a disk that is nearly full, once", () => {
+    const { degraded } = statusOf(snapshot({ stateRoomBytes: 4096 }));
+    expect(degraded).toMatchObject([
+      { code: "DISK_FULL", message: expect.stringContaining("/state has 4 KB left") },
+    ]);
+    const said = { code: "DISK_FULL", message: "The disk refuses it." };
+    const own = snapshot({ stateRoomBytes: 0, quorum: says({ ...quorum, problems: [said] }, 0) });
+    expect(statusOf(own).degraded).toEqual([said]);
+    expect(statusOf(snapshot({ stateRoomBytes: null })).degraded).toEqual([]);
   });
 
   it("names a state file that was refused, and the remedy", () => {
