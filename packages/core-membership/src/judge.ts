@@ -182,7 +182,10 @@ function withHints(
   const witnesses = heardBy(state, peer.node, nowUs);
   return {
     code,
-    message: witnesses.length === 0 ? message : `${message} It is heard by node ${witnesses.join(", ")}.`,
+    message:
+      witnesses.length === 0
+        ? message
+        : `${message} It is heard by ${witnesses.length > 1 ? "nodes" : "node"} ${witnesses.join(", ")}.`,
     facts: { ...facts, node: peer.node, ...(witnesses.length > 0 ? { heardBy: witnesses.join(",") } : {}) },
   };
 }

@@ -102,6 +102,7 @@ function roleReason(state: QuorumState, nowUs: number): Reason {
         facts: { term: state.wonTerm },
       };
     case "slave":
+      if (state.closing !== null) return state.closing.reason;
       return {
         code: "SLAVE",
         message:
@@ -118,6 +119,11 @@ function roleReason(state: QuorumState, nowUs: number): Reason {
         };
       if (durable.out)
         return { code: "OUT", message: "This node was removed from the view and is not yet back in." };
+      if (state.wonTerm !== null)
+        return {
+          code: "NO_LEASE",
+          message: `The master lease of term ${state.wonTerm} ran out: no quorum acknowledges this master.`,
+        };
       return (
         state.hindrance ?? { code: "NO_LEASE", message: "No quorum has granted this node a lease lately." }
       );

@@ -25,16 +25,19 @@ export function takeStored(
   const followsSource = durable.follows === stored.from && stored.from !== durable.node;
   if (stored.ref.term !== durable.term || !(isMaster || followsSource)) return null;
   const voters = votersOf(stored.config);
-  const changed = !sameElectorate(voters, durable.voters);
+  const before = durable.voters;
+  const changed = !sameElectorate(voters, before);
   const jointWith = changed
     ? [durable.voters, ...durable.jointWith.filter((other) => !sameElectorate(other, voters))]
     : durable.jointWith;
   const electorateRef = changed ? stored.ref : durable.electorateRef;
   remember(state, { stored: stored.ref, voters, jointWith, electorateRef });
   if (changed) state.jointCommittedAtUs = null;
+  const what = voters.tokenMs === before.tokenMs ? "votes" : "token";
+  const joint = changed ? `; it changes the ${what}, so the old quorum counts too until it is committed` : "";
   return {
     code: "CONFIG_STORED",
-    message: `Version ${stored.ref.version} of the configuration is stored${changed ? "; it changes the votes, so the old quorum counts too until it is committed" : ""}.`,
+    message: `Version ${stored.ref.version} of the configuration is stored${joint}.`,
     facts: { version: stored.ref.version, term: stored.ref.term, joint: changed },
   };
 }

@@ -33,9 +33,12 @@ function takeView(state: QuorumState, view: View): Reason | null {
     state.nodeLeaseEndUs = 0;
     state.grantedBy.clear();
   }
+  const count = view.members.length === 1 ? "1 member" : `${view.members.length} members`;
+  const isRebooted = out && entry !== undefined;
+  const without = isRebooted ? "; this node has rebooted since it was one" : "; this node is not one of them";
   return {
     code: out ? "VIEW_ADOPTED_OUT" : "VIEW_ADOPTED",
-    message: `View ${view.term}.${view.number} has ${view.members.length} members${out ? "; this node is not one of them" : ""}.`,
+    message: `View ${view.term}.${view.number} has ${count}${out ? without : ""}.`,
     facts: { term: view.term, number: view.number, members: view.members.map(({ node }) => node).join(" ") },
   };
 }

@@ -63,7 +63,7 @@ export class Routes {
   private lookAt(left: NodeId, right: NodeId): void {
     const { random, nowUs } = this.around;
     const route = this.route(left, right);
-    const connected = this.around.connects(left, right);
+    const connected = this.reaches(left, right);
     const served = this.serves(left) && this.serves(right);
     if (!connected && route.connected) route.cutAtUs = nowUs();
     // A server that starts dials anew; sockets that were cut for long wait for their next attempt.
@@ -84,11 +84,15 @@ export class Routes {
     return host !== undefined && host.up && host.bus.isUp;
   }
 
+  private reaches(left: NodeId, right: NodeId): boolean {
+    return !this.blocked.has(left) && !this.blocked.has(right) && this.around.connects(left, right);
+  }
+
   private route(left: NodeId, right: NodeId): Route {
     const key = left < right ? `${left}-${right}` : `${right}-${left}`;
     let route = this.routes.get(key);
     if (route === undefined) {
-      route = { connected: this.around.connects(left, right), served: false, cutAtUs: 0, healsAtUs: 0 };
+      route = { connected: this.reaches(left, right), served: false, cutAtUs: 0, healsAtUs: 0 };
       this.routes.set(key, route);
     }
     return route;
