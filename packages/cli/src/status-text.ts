@@ -49,6 +49,11 @@ export function statusText(status: Status, paint: Paint = PLAIN): string {
   for (const fence of status.fences) {
     part("Fencing", `node ${fence.node}: ${fence.verdict === "yes" ? "fenced" : "not sure yet"}`);
   }
+  for (const { node, removals, waitMs, forMs } of status.quarantines) {
+    const times = removals > 1 ? `, removed ${removals} times lately` : "";
+    const when = forMs === null ? "counted from when it is joined" : `for ${duration(forMs)} more`;
+    part("Quarantine", `node ${node}: joined for ${duration(waitMs)} before it may return${times}; ${when}`);
+  }
   part(
     "Configuration",
     configuration.version === null

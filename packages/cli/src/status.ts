@@ -32,6 +32,8 @@ export interface Status {
   amnesic: boolean;
   leases: { masterMs: number | null; nodeMs: number | null; promise: { to: NodeId; forMs: number } | null };
   fences: Array<{ node: NodeId; verdict: "yes" | "pending" }>;
+  /** At the master: nodes outside the view; `forMs` null: not joined, so the wait has not begun. */
+  quarantines: Array<{ node: NodeId; removals: number; waitMs: number; forMs: number | null }>;
   configuration: {
     version: number | null;
     term: number | null;
@@ -110,6 +112,12 @@ export function statusOf(snapshot: Snapshot): Status {
           : { to: quorum.promise.to, forMs: Math.round((quorum.promise.untilUs - nowUs) / 1000) },
     },
     fences: (quorum?.fences ?? []).map(({ node, verdict }) => ({ node, verdict })),
+    quarantines: (quorum?.quarantines ?? []).map(({ node, removals, waitUs, untilUs }) => ({
+      node,
+      removals,
+      waitMs: Math.round(waitUs / 1000),
+      forMs: untilUs === null ? null : Math.max(0, Math.round((untilUs - nowUs) / 1000)),
+    })),
     configuration: {
       version: stored?.version ?? null,
       term: stored?.term ?? null,

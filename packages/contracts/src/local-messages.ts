@@ -171,6 +171,19 @@ export const QuorumMessageSchema = z.object({
       atUs: MicrosecondsSchema.nullable(),
     }),
   ),
+  /** At the master: nodes outside the view and how long each must be joined before it may come back. */
+  quarantines: z
+    .array(
+      z.object({
+        node: NodeIdSchema,
+        /** T, doubled for each removal soon after another, at most 32 T. */
+        waitUs: MicrosecondsSchema,
+        removals: z.int(),
+        /** Not before this; null while it is not joined. */
+        untilUs: MicrosecondsSchema.nullable(),
+      }),
+    )
+    .optional(),
   /** What this node has stored as the evaluator counts it. */
   stored: ConfigRefSchema,
   /** The newest known to be committed in the leader's term; null until then (no change is accepted). */

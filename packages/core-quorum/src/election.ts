@@ -154,7 +154,8 @@ export function expireCandidacy(state: QuorumState, nowUs: number): Reason[] {
   const { heartbeatUs } = promiseTiming(state);
   // Its time runs from when the others could first hear of it: writing the vote down may have taken long.
   candidacy.askedAtUs ??= Math.min(nowUs, candidacy.sinceUs + SLOW_DISK_HEARTBEATS * heartbeatUs);
-  return nowUs >= candidacy.askedAtUs + CANDIDACY_HEARTBEATS * heartbeatUs ? [abandon(state, nowUs)] : [];
+  const endUs = candidacy.askedAtUs + CANDIDACY_HEARTBEATS * heartbeatUs;
+  return nowUs >= endUs ? [abandon(state, nowUs)] : [];
 }
 
 /** Moves an election on by the clock: becoming eligible, asking, standing. */

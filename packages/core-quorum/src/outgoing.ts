@@ -5,7 +5,7 @@ import { absentNodes } from "./fencing.ts";
 import { runningPromise } from "./promise.ts";
 import { countVotes, electorateNodes } from "./quorum.ts";
 import { electoratesOf, promiseTiming, type QuorumState } from "./state.ts";
-import { isClean } from "./view.ts";
+import { isClean, quarantines } from "./view.ts";
 
 /** What this node is right now. */
 export function roleOf(state: QuorumState, nowUs: number): Role {
@@ -168,6 +168,7 @@ export function buildQuorumMessage(state: QuorumState, nowUs: number): QuorumMes
     amnesic: durable.amnesic,
     votes,
     quorate: role !== "suspended" ? "yes" : settling ? "pending" : "no",
+    quarantines: state.wonTerm === durable.term ? quarantines(state, nowUs) : [],
     fences: (state.wonTerm === durable.term ? absentNodes(state) : []).map((node) => {
       const fencing = state.fencing.get(node);
       return {

@@ -50,6 +50,8 @@ export type QuorumState = {
   /** Membership's word on each peer, and since when. */
   peerStates: Map<NodeId, { state: PeerState; sinceUs: number }>;
   peersStampUs: number;
+  /** Membership's, see `own-health.ts` there. */
+  patience: number;
   /** The last grant given to each node, own clock. */
   lastGrants: Map<NodeId, { name: BallotName; atUs: number }>;
   /** End of the promise to `durable.follows` when that is another node. */
@@ -127,6 +129,8 @@ export type QuorumInput = {
       kind: "peers";
       stampUs: number;
       peers: readonly { node: NodeId; state: PeerState; sinceUs: number }[];
+      /** How far membership stretches its limits because the node's own loop was late; 1 is healthy. */
+      patience?: number;
     }
   | { kind: "report"; report: ReportMessage }
   | { kind: "stored"; ref: ConfigRef; from: NodeId | null; config: ClusterConfig }
@@ -206,6 +210,7 @@ export function startQuorum(
     peers: new Map(),
     peerStates: new Map(),
     peersStampUs: 0,
+    patience: 1,
     lastGrants: new Map(),
     promiseUntilUs: world.nowUs + timing.promiseUs,
     selfPromiseUntilUs: world.nowUs + timing.promiseUs,

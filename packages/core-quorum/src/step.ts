@@ -80,6 +80,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
     case "peers":
       if (input.stampUs < state.peersStampUs) break;
       state.peersStampUs = input.stampUs;
+      state.patience = Math.max(1, input.patience ?? 1);
       for (const peer of input.peers)
         state.peerStates.set(peer.node, { state: peer.state, sinceUs: peer.sinceUs });
       break;

@@ -2,6 +2,7 @@ import {
   type Ballot,
   compareViews,
   type NodeId,
+  type QuorumMessage,
   type Reason,
   type View,
   type ViewMember,
@@ -9,7 +10,8 @@ import {
 import { electorateNodes } from "./quorum.ts";
 import { electoratesOf, promiseTiming, type QuorumState, remember } from "./state.ts";
 
-const MAX_FLAP_DOUBLINGS = 6;
+/** 32 T, half of what is remembered: whoever is quarantined is forgiven only after it has come back. */
+const MAX_FLAP_DOUBLINGS = 5;
 /** A node that stayed this many tokens is forgiven its flapping. */
 const FLAP_MEMORY_TOKENS = 60;
 
@@ -128,8 +130,10 @@ function removalReason(state: QuorumState, member: ViewMember, readUntilUs: numb
     return { code: "NODE_LEAVES", message: `Node ${node} says goodbye.`, facts };
   if (peer?.ballot.amnesic === true)
     return { code: "NODE_AMNESIC", message: `Node ${node} lost its state.`, facts };
+  // A node whose own loop was late lately blames itself first; it costs time, never safety.
+  const patientUs = tokenUs * state.patience;
   const silentSinceUs = peer?.receivedAtUs ?? state.startedAtUs;
-  if (readUntilUs - silentSinceUs >= tokenUs) {
+  if (readUntilUs - silentSinceUs >= patientUs) {
     return {
       code: "NODE_SILENT",
       message: `Node ${node} has not been heard for a token.`,
@@ -137,11 +141,29 @@ function removalReason(state: QuorumState, member: ViewMember, readUntilUs: numb
     };
   }
   const membership = state.peerStates.get(node);
-  if (membership?.state === "one-way" && readUntilUs - membership.sinceUs >= tokenUs) {
+  if (membership?.state === "one-way" && readUntilUs - membership.sinceUs >= patientUs) {
     return { code: "NODE_ONE_WAY", message: `Node ${node} is heard, but does not hear this node.`, facts };
   }
   if (membership?.state === "left") return { code: "NODE_LEFT", message: `Node ${node} has left.`, facts };
   return null;
+}
+
+/** At the master: what each absent node still has to wait before it may come back. */
+export function quarantines(state: QuorumState, nowUs: number): NonNullable<QuorumMessage["quarantines"]> {
+  const { durable, peerStates } = state;
+  const present = durable.view.members.map(({ node }) => node);
+  return electorateNodes(electoratesOf(state))
+    .filter((node) => node !== durable.node && !present.includes(node))
+    .map((node) => {
+      const membership = peerStates.get(node);
+      const waitUs = readmissionDelayUs(state, node, nowUs);
+      return {
+        node,
+        waitUs,
+        removals: state.flaps.get(node)?.count ?? 1,
+        untilUs: membership?.state === "joined" ? membership.sinceUs + waitUs : null,
+      };
+    });
 }
 
 /** The boot under which an absent node may come back, or null while it may not. */

@@ -240,7 +240,8 @@ export class TestCluster {
         const before = member.core?.peerStates.get(id);
         return { node: id, state, sinceUs: before?.state === state ? before.sinceUs : this.nowUs };
       });
-    this.give(member.id, { kind: "peers", stampUs: this.nowUs, peers });
+    const patience = member.core?.patience ?? 1;
+    this.give(member.id, { kind: "peers", stampUs: this.nowUs, peers, patience });
     this.give(member.id, {
       kind: "report",
       report: {

@@ -131,7 +131,8 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   });
   bus.subscribeLocal("peers", (message) => {
     checkDisarmed();
-    loop.step({ kind: "peers", stampUs: message.stampUs, peers: message.peers });
+    const { stampUs, peers, patience } = message;
+    loop.step({ kind: "peers", stampUs, peers, patience });
   });
   bus.subscribeLocal("report", (message) => {
     if (monotonicUs() - message.stampUs <= staleUs) loop.step({ kind: "report", report: message });

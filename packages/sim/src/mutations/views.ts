@@ -315,7 +315,7 @@ export const VIEWS: readonly Mutation[] = [
     edits: [
       {
         file: VIEW,
-        find: 'if (membership?.state === "one-way" && readUntilUs - membership.sinceUs >= tokenUs) {',
+        find: 'if (membership?.state === "one-way" && readUntilUs - membership.sinceUs >= patientUs) {',
         replace: 'if (membership?.state === "one-way" && readUntilUs < 0) {',
       },
     ],

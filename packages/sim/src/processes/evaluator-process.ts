@@ -95,8 +95,8 @@ export class EvaluatorProcess extends Process {
     });
   }
 
-  peers({ stampUs, peers }: PeersMessage): void {
-    this.deliver(() => this.step({ kind: "peers", stampUs, peers }));
+  peers({ stampUs, peers, patience }: PeersMessage): void {
+    this.deliver(() => this.step({ kind: "peers", stampUs, peers, patience }));
   }
 
   report(report: ReportMessage): void {
