@@ -153,7 +153,7 @@ export function failed(code: string): VmOutcome {
 }
 
 export function hostConfig(node: NodeId) {
-  return { node, tokenUs: TOKEN_US, memoryMib: 1000, vcpus: 4, shutdownGraceUs: 1_000_000 };
+  return { node, tokenUs: TOKEN_US, memoryMib: 1000, vcpus: 4, shutdownGraceUs: 1_000_000, storageSettleUs: SETTLE_US };
 }
 
 export function relocatorConfig(node: NodeId, bootedAtUs: number) {

@@ -107,7 +107,7 @@ function setCopy(turn: VmTurn, vm: string, state: NonNullable<VmFacts["copy"]>["
 
 /** A shut counts for what no older renewal, of this life or the last, can open again. */
 function applyShut(turn: VmTurn, flight: VmFlight, vms: readonly string[]): void {
-  const { state, timing } = turn;
+  const { state, nowUs, timing } = turn;
   if (flight.startedAtUs < state.startedAtUs + timing.permitUs) return;
   const renewal = state.flights["gates"];
   for (const vm of vms) {
@@ -116,7 +116,9 @@ function applyShut(turn: VmTurn, flight: VmFlight, vms: readonly string[]): void
     if (renewal !== undefined && renews(renewal.step, vm)) continue;
     facts.openUntilUs = 0;
     facts.open = { network: false, storage: false };
-    if (facts.storage === "in-use") facts.storage = "dirty";
+    if (facts.storage !== "in-use") continue;
+    facts.storage = "dirty";
+    facts.quietSinceUs = Math.max(facts.quietSinceUs, nowUs);
   }
 }
 

@@ -177,9 +177,21 @@ function retire(turn: VmTurn, facts: VmFacts): void {
     return;
   }
   if (facts.storage !== "clean") return resetStorage(turn, facts);
+  if (!isQuiet(turn, facts)) return;
   facts.copy = null;
   facts.destroyed = false;
   facts.wasOut = false;
+}
+
+/**
+ * Whether nothing that it sent can still be on its way: who answers "none" says that too. The source of a live
+ * migration waits for nothing: it stopped only when everything that it wrote was acknowledged.
+ */
+function isQuiet(turn: VmTurn, facts: VmFacts): boolean {
+  const atUs = facts.quietSinceUs + turn.state.config.storageSettleUs;
+  if (facts.movedTo !== null || turn.nowUs >= atUs) return true;
+  wakeVmAt(turn, atUs);
+  return false;
 }
 
 /** Without a lease and a word, nothing of ours runs on. The gate is shut first; when it cannot be, it runs out. */
@@ -203,6 +215,8 @@ function releaseWhatIsOver(turn: VmTurn, facts: VmFacts): void {
   const order = turn.state.orders[facts.vm]?.order;
   const stillWanted = order?.kind === "run" && samePlacement(order.placement, record.placement);
   if (waiting && stillWanted) return;
+  // Found gone after a start of this process: the last life, or the last boot, may have sent something just before.
+  if (!isQuiet(turn, facts)) return;
   facts.record = { ...record, released: { to: facts.movedTo } };
   facts.movedTo = null;
   facts.confirmed = null;

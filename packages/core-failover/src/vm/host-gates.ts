@@ -29,7 +29,10 @@ export function noteLapses(turn: VmTurn): void {
     if (state.grant?.out === true && facts.copy !== null) facts.wasOut = true;
     if (isGateShut(facts, nowUs)) {
       facts.open = { network: false, storage: false };
-      if (facts.storage === "in-use") facts.storage = "dirty";
+      if (facts.storage === "in-use") {
+        facts.storage = "dirty";
+        facts.quietSinceUs = Math.max(facts.quietSinceUs, facts.openUntilUs);
+      }
     }
   }
 }

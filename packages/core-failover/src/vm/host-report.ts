@@ -41,21 +41,24 @@ function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
     const facts = state.vms[vm];
     if (facts === undefined) continue;
     const { copy, failure } = facts;
-    const { record, saved } = facts;
-    const releasing =
-      record !== null && record.released !== null && saved !== null && saved.released === null;
+    const { saved } = facts;
     if (copy !== null) {
       const confirmed = samePlacement(facts.confirmed, copy.placement);
       copies.push({ vm, state: copy.state, placement: copy.placement, confirmed, wasOut: facts.wasOut });
-    } else if (releasing) {
-      // Gone, but a crash would forget that it is over.
-      const { placement } = record;
+    } else if (saved !== null && saved.released === null && !isToBegin(facts)) {
+      // Gone, but what it sent may still be on its way, or a crash would forget that it is over.
+      const { placement } = saved;
       copies.push({ vm, state: "ended", placement, confirmed: false, wasOut: facts.wasOut });
     }
     if (saved !== null) body.records.push(saved);
     if (failure !== null) body.failures.push(failure);
   }
   return body;
+}
+
+/** Claimed in this life, and its one start is still to come. */
+function isToBegin({ begun, saved }: VmFacts): boolean {
+  return begun !== null && !begun.started && samePlacement(begun.placement, saved?.placement ?? null);
 }
 
 /**

@@ -75,6 +75,8 @@ export interface VmHostConfig {
   vcpus: number;
   /** For how long a guest may take to shut down. */
   shutdownGraceUs: number;
+  /** For so long what was sent before a gate was shut may still reach the storage. */
+  storageSettleUs: number;
 }
 
 export interface HeldOrder {
@@ -97,6 +99,8 @@ export interface VmFacts {
   openUntilUs: number;
   /** What the last renewal left open. */
   open: { network: boolean; storage: boolean };
+  /** Since when nothing passes: what was sent before that is over `storageSettleUs` later. */
+  quietSinceUs: number;
   /** Connections to its storage: `dirty` ones may hold bytes from before the gate was shut. */
   storage: "dirty" | "clean" | "in-use";
   /** The placement claimed in this life, and whether its one start was ordered. */
@@ -201,6 +205,7 @@ export function newFacts(state: VmHostState, vm: VmId): VmFacts {
     wasOut: false,
     // A predecessor may have opened it; no lease is longer than a token.
     openUntilUs: state.startedAtUs + state.config.tokenUs,
+    quietSinceUs: state.startedAtUs,
     open: { network: false, storage: false },
     storage: "dirty",
     begun: null,

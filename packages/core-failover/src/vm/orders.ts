@@ -7,7 +7,7 @@ import { comparePlacements, type VmId, type VmOrder } from "./words.ts";
 
 /** Says to every host that has been heard what is wanted of it: on change, until it has answered, and now and then. */
 export function planStatements(turn: RelocatorTurn): void {
-  for (const node of turn.state.config.nodes) tell(turn, node);
+  for (const node of turn.nodes) tell(turn, node);
 }
 
 function tell(turn: RelocatorTurn, node: NodeId): void {

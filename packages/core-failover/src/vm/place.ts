@@ -118,7 +118,7 @@ export function planVmOf(
   newest: { node: NodeId; record: VmRecord },
 ): PlanVm {
   const { record } = newest;
-  const { nodes } = turn.state.config;
+  const { nodes } = turn;
   const reach = nodes.filter((node) => !lacksStorage(turn, node, record));
   const only = record.storage === "local" ? reach.filter((node) => node === newest.node) : reach;
   return {
@@ -169,7 +169,7 @@ export function give(turn: RelocatorTurn, entry: Entry, node: NodeId): void {
 
 /** Whether every other host than these has none of the machine. */
 export function isFreeBut(turn: RelocatorTurn, vm: VmId, record: VmRecord, but: readonly NodeId[]): boolean {
-  return turn.state.config.nodes.every(
+  return turn.nodes.every(
     (node) => but.includes(node) || holdsNone(turn, node, vm) || isFencedFor(turn, node, record),
   );
 }

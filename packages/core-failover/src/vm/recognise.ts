@@ -64,7 +64,7 @@ interface Found {
 }
 
 function findOwner(turn: RelocatorTurn, vm: VmId): Found | null {
-  const { nodes } = turn.state.config;
+  const { nodes } = turn;
   const newest = newestRecord(turn, vm);
   const known = newest?.record.placement ?? FIRST_PLACEMENT;
   const copies = nodes.flatMap((node) => {
@@ -131,7 +131,7 @@ function isWhole(copy: CopyReport): boolean {
 
 /** A live migration that was complete when the last master was lost: its source says so, from its disk. */
 function movedCopy(turn: RelocatorTurn, vm: VmId): Found | null {
-  const { nodes } = turn.state.config;
+  const { nodes } = turn;
   const newest = newestRecord(turn, vm);
   const target = newest?.record.released?.to ?? null;
   if (newest === null || target === null || recordAt(turn, newest.node, vm) === null) return null;

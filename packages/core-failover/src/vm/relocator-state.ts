@@ -111,6 +111,8 @@ export interface RelocatorTurn {
   state: RelocatorState;
   reign: Reign;
   judgement: Judgement;
+  /** Everybody who may have a copy: the node list, and whom the evaluator counts while it changes. Sorted. */
+  nodes: NodeId[];
   nowUs: number;
   effects: RelocatorEffect[];
   reasons: Reason[];

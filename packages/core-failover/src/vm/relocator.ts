@@ -59,15 +59,9 @@ export function stepRelocator(before: RelocatorState, input: RelocatorInput, now
   const reign = reignOf(state, judgement, nowUs, effects, reasons);
   state.reign = reign;
   state.blocked = { ...state.blocked };
-  const turn: RelocatorTurn = {
-    state,
-    reign,
-    judgement,
-    nowUs,
-    effects,
-    reasons,
-    wakeAtUs: judgement.masterLeaseEndUs,
-  };
+  const nodes = nodesOf(state, judgement);
+  const wakeAtUs = judgement.masterLeaseEndUs;
+  const turn: RelocatorTurn = { state, reign, judgement, nodes, nowUs, effects, reasons, wakeAtUs };
   recognise(turn);
   reviewAll(turn);
   if (input.kind === "move") reign.moves[input.vm] = input.to;
@@ -77,6 +71,12 @@ export function stepRelocator(before: RelocatorState, input: RelocatorInput, now
   markRelocated(turn);
   dropBlocks(turn);
   return { state, effects, reasons, wakeAtUs: turn.wakeAtUs };
+}
+
+function nodesOf(state: RelocatorState, judgement: Judgement): NodeId[] {
+  const absent = judgement.fences.map(({ node }) => node);
+  const all = new Set([...state.config.nodes, ...judgement.members, ...absent]);
+  return [...all].sort((left, right) => left - right);
 }
 
 function take(state: RelocatorState, input: RelocatorInput): void {
@@ -161,7 +161,7 @@ function markRelocated(turn: RelocatorTurn): void {
   const { reign, state, effects } = turn;
   if (reign.relocated || reign.replica === "asked") return;
   const known = knownVms(turn).every((vm) => reign.table[vm] !== undefined);
-  const asked = state.config.nodes.every((node) => answered(turn, node) || isFenced(turn, node));
+  const asked = turn.nodes.every((node) => answered(turn, node) || isFenced(turn, node));
   if (!known || !asked) return;
   reign.relocated = true;
   state.marker = true;

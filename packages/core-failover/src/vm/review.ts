@@ -16,10 +16,12 @@ import {
 import { sortedKeys, type VmRecord } from "./words.ts";
 
 const RETRY_FIRST_US = 500_000;
-const RETRY_MOST_US = 60_000_000;
+const RETRY_MOST_US = 10_000_000;
 /** A host that neither starts a machine nor says why for so long loses it again. */
 const START_LIMIT_US = 60_000_000;
 const MOVE_LIMIT_US = 600_000_000;
+/** One that has run for so long starts with a clean record the next time. */
+const FORGIVEN_AFTER_US = 60_000_000;
 
 /** Takes what the hosts say of the machines in the table: started, refused, ended, moved. */
 export function reviewAll(turn: RelocatorTurn): void {
@@ -39,7 +41,7 @@ function reviewOwner(turn: RelocatorTurn, entry: Entry): void {
   if (report === null || isFenced(turn, owner)) return;
   const copy = copyAt(turn, owner, vm);
   if (isSameCopy(copy, placement)) {
-    if (copy.confirmed && copy.state === "running" && turn.nowUs - entry.givenAtUs > RETRY_MOST_US) {
+    if (copy.confirmed && copy.state === "running" && turn.nowUs - entry.givenAtUs > FORGIVEN_AFTER_US) {
       entry.failures = 0;
       entry.tries = [];
     }
@@ -144,7 +146,7 @@ export function beginMoves(turn: RelocatorTurn): void {
     };
     delete reign.moves[vm];
     // One that breaks off is not begun again at once.
-    entry.retryAtUs = turn.nowUs + RETRY_MOST_US / 6;
+    entry.retryAtUs = turn.nowUs + RETRY_MOST_US;
     const message = `${vm} is moved live from node ${entry.owner} to node ${target}.`;
     turn.reasons.push({ code: "VM_MOVING", message, facts: { vm, from: entry.owner, to: target } });
   }

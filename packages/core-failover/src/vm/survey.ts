@@ -64,9 +64,7 @@ export function isSpent(turn: RelocatorTurn, node: NodeId, vm: VmId, placement: 
 
 /** Hosts that may still have a copy: neither answered that they have none, nor fenced. */
 export function hindrances(turn: RelocatorTurn, vm: VmId, record: VmRecord | null): NodeId[] {
-  return turn.state.config.nodes.filter(
-    (node) => !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record),
-  );
+  return turn.nodes.filter((node) => !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record));
 }
 
 /** The newest record of a machine, the living's and the replica's, and whose it is. */
@@ -77,7 +75,7 @@ export function newestRecord(turn: RelocatorTurn, vm: VmId): { node: NodeId; rec
       newest = { node, record };
     }
   };
-  for (const node of turn.state.config.nodes) {
+  for (const node of turn.nodes) {
     for (const record of turn.state.reports[node]?.records ?? []) consider(node, record);
   }
   for (const { node, record } of turn.state.replica) consider(node, record);
