@@ -1,4 +1,6 @@
 import { basename } from "node:path";
+import { isMainThread } from "node:worker_threads";
+import { answerSeeds } from "@quorate/sim";
 import { runCommand } from "./program.ts";
 
 const calledAs = basename(process.env["QUORATE_CALLED_AS"] ?? process.argv[1] ?? "quorate").replace(
@@ -10,5 +12,6 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0);
   throw error;
 });
-const exit = await runCommand(calledAs, process.argv.slice(2));
-process.exit(exit);
+// Bundled into one file, this file is also what the simulator's threads run.
+if (isMainThread) process.exit(await runCommand(calledAs, process.argv.slice(2)));
+else answerSeeds();

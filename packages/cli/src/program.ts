@@ -28,6 +28,7 @@ import { parseMoment } from "./moment.ts";
 import { initNode } from "./commands/init.ts";
 import { lookAtNodes, lookAtQuorum, lookAtStatus } from "./commands/look.ts";
 import { record, replay } from "./commands/recording.ts";
+import { addSimulate } from "./commands/simulate.ts";
 import { runNode } from "./node-run/supervisor.ts";
 import { failureJson, failureText, type Output, PROCESS_OUTPUT, type Shown, show } from "./output.ts";
 import { resolve } from "node:path";
@@ -158,6 +159,7 @@ function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
   });
   addHistory(program, output, shows);
   addRecording(program, shows);
+  addSimulate(program, output, wholeNumber, end);
   return program;
 }
 
@@ -171,8 +173,9 @@ function addHistory(program: Command, output: Output, shows: Shows): void {
     );
   shows(why, (options) => showWhy(options, why.args[0], output));
   const log = located(program.command("log"), "act")
-    .description("what this node's processes wrote")
-    .argument("[name...]", "nats-server, membership, quorum-evaluator …; all when none is named")
+    .description("what this node decided, from its journal; with names or --raw what its processes wrote")
+    .argument("[name...]", "the raw log of nats-server, membership, quorum-evaluator …")
+    .option("--raw", "the raw logs of all processes")
     .option("-n, --limit <number>", "how many lines", wholeNumber(1, 1_000_000), 50)
     .option("--since <time>", "10:15, '5m ago', 2026-11-22T10:15:03Z", moment)
     .option("--node <id>", "only what is about that node", nodeId)

@@ -22,7 +22,14 @@ import type { World } from "./world.ts";
 /** How much longer a lease may be than what was last said of it, in tokens. */
 const SAID_LATE = 0.4;
 
-type Lease = { term: number; fromUs: number; untilUs: number };
+type Lease = {
+  term: number;
+  /** Of the evaluator that said so. */
+  life: number;
+  untilUs: number;
+  /** When it last sent a ballot as master: voters may have acknowledged that one too. */
+  saidUs: number;
+};
 type Chosen = { ref: ConfigRef; atUs: number };
 
 /**
@@ -66,7 +73,7 @@ export class Checker {
     for (const other of this.world.hosts.values()) {
       if (other === host || !other.answers) continue;
       if (host.kernel.wasFlushed || other.kernel.wasFlushed) {
-        this.hole("ruleset flushed");
+        this.noteHole("ruleset flushed");
         continue;
       }
       this.violate("INV-1", `nodes ${host.id} and ${other.id} both answer for the address`);
@@ -122,7 +129,11 @@ export class Checker {
     }
     this.noteView(ballot.view);
     if (ballot.released !== null) this.released.set(host.id, ballot.released.term);
-    if (ballot.master) this.noteMaster(host, ballot.term, ballot.stored);
+    if (ballot.master) {
+      this.noteMaster(host, ballot.term, ballot.stored);
+      const lease = this.leases.get(host.id);
+      if (lease !== undefined) lease.saidUs = this.world.nowUs;
+    }
     if (ballot.committed !== null) this.noteCommitted(host, ballot.committed);
   }
 
@@ -145,9 +156,8 @@ export class Checker {
     const released = this.released.get(host.id) ?? 0;
     if (released >= grant.term)
       this.violate("INV-2", `node ${host.id} released term ${released} and is master of term ${grant.term}`);
-    const lapsedUs = known === undefined ? 0 : host.clock.realUs(grant.stampUs) - known.untilUs;
-    // Acknowledgements that came after the last grant are not known here: they lengthen it by two heartbeats at most.
-    if (known?.term === grant.term && lapsedUs > this.world.tokenUs * (1 + CLOCK_RATE_ERROR + SAID_LATE))
+    const { life } = host.evaluator;
+    if (known?.term === grant.term && isMasterAgain(host, grant, known, this.world.tokenUs))
       this.violate("INV-2", `the mastership of node ${host.id} in term ${grant.term} lapsed and came back`);
     for (const [node, lease] of this.leases) {
       if (node !== host.id && lease.untilUs > nowUs)
@@ -156,7 +166,7 @@ export class Checker {
           `nodes ${host.id} (term ${grant.term}) and ${node} (term ${lease.term}) both hold the master lease`,
         );
     }
-    this.leases.set(host.id, { term: grant.term, fromUs: nowUs, untilUs });
+    this.leases.set(host.id, { term: grant.term, life, untilUs, saidUs: known?.saidUs ?? nowUs });
   }
 
   /** INV-3: whom a master with a lease takes for fenced has its gates shut, then and later. */
@@ -264,9 +274,33 @@ export class Checker {
       this.violate("INV-5", `${what} ${key} has two contents: ${known} and ${content}`);
   }
 
-  private hole(what: string): void {
+  /** Something that may happen by what is promised, and is worth counting. */
+  noteHole(what: string): void {
     this.holes.set(what, (this.holes.get(what) ?? 0) + 1);
   }
+}
+
+/**
+ * Whether the lease had lapsed for a token before this grant. A restarted evaluator learns from the voters what its
+ * predecessor did not live to hear, so its lease counts from the predecessor's last ballot. A node that is a majority
+ * by itself is missed by nobody: without its vote there is no other master.
+ */
+function isMasterAgain(host: Host, grant: GrantMessage, known: Lease, tokenUs: number): boolean {
+  const untilUs =
+    known.life === host.evaluator.life ? known.untilUs : Math.max(known.untilUs, known.saidUs + tokenUs);
+  const lapsedUs = host.clock.realUs(grant.stampUs) - untilUs;
+  return lapsedUs > tokenUs * (1 + CLOCK_RATE_ERROR + SAID_LATE) && !isMajorityAlone(host);
+}
+
+function isMajorityAlone(host: Host): boolean {
+  const state = host.disk.evaluator;
+  return (
+    state !== null &&
+    [state.voters, ...state.jointWith].every((voters) => {
+      const own = voters.nodes.find((node) => node.id === host.id)?.votes ?? 0;
+      return own >= quorumOf(voters.totalVotes);
+    })
+  );
 }
 
 function refKey(ref: ConfigRef): string {

@@ -30,6 +30,9 @@ export class Settling {
     const { world } = this;
     if (!hasMajority(world, null)) return;
     const missing = this.missing();
+    // Who came and went often is kept out for up to 64 tokens: told, not held against anybody.
+    for (const { up, disk } of world.hosts.values())
+      if (up && disk.evaluator?.out === true) world.checker.noteHole("still in quarantine at the end");
     if (missing.length > 0) world.checker.violate("LIVENESS", missing.join("; "));
     const limitUs = this.holderLimitUs;
     if (this.holderAfterUs !== null && this.holderAfterUs > limitUs)
@@ -76,7 +79,6 @@ export class Settling {
       if (compareConfigRefs(document.ref, newest.ref) !== 0)
         missing.push(`node ${id} runs on version ${document.ref.version} of term ${document.ref.term}`);
       if (evaluator === null || evaluator.amnesic) missing.push(`node ${id} has no vote`);
-      else if (evaluator.out) missing.push(`node ${id} is out of the view`);
     }
     return missing;
   }

@@ -1,0 +1,3 @@
+import { answerSeeds } from "./campaign.ts";
+
+answerSeeds();
