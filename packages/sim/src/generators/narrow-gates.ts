@@ -37,6 +37,53 @@ const frozenCommand = inRounds({
   },
 });
 
+const handOverUnheard = inRounds({
+  name: "hand-over-unheard",
+  about:
+    "A master that hears nobody any more hands over while its kernel or its actuator is slow; nobody reaches it to ask.",
+  tokens: 6,
+  play(round) {
+    const node = round.master;
+    const handAt = 0.5;
+    round.at(handAt - round.between(0.02, 0.3), {
+      kind: "cut",
+      node,
+      direction: "in",
+      peers: "all",
+      forUs: round.us(1.5),
+    });
+    const upToUs = round.us(round.between(0.2, 0.9));
+    const forUs = round.us(round.between(0.1, 0.8));
+    switch (round.random.pick(["kernel", "kernel", "trap", "bus", "restart"] as const)) {
+      case "kernel":
+        round.at(handAt - round.between(0, 0.1), { kind: "kernel-slow", node, upToUs, forUs: round.us(1.5) });
+        break;
+      case "trap":
+        round.at(handAt, {
+          kind: "trap",
+          node,
+          process: "actuator",
+          point: { effect: round.random.pick(["gate-shut", "any"]), side: "before", skip: 0 },
+          strike: "pause",
+          forUs,
+        });
+        break;
+      case "bus":
+        round.at(handAt - 0.05, { kind: "bus-slow", node, upToUs: round.us(0.18), forUs: round.us(1.5) });
+        break;
+      case "restart":
+        round.at(handAt + round.between(-0.02, 0.05), {
+          kind: "crash",
+          node,
+          process: round.random.pick(["actuator", "evaluator"]),
+          downUs: round.us(round.between(0.002, 0.05)),
+        });
+        break;
+    }
+    round.at(handAt, { kind: "move", target: `slave:h${round.number}` });
+  },
+});
+
 const handOverInTrouble = inRounds({
   name: "hand-over-in-trouble",
   about:
@@ -269,6 +316,7 @@ const documentsInDoubt = inRounds({
 /** What tries gates, hand-overs and the register where they are thin. */
 export const narrowGates: readonly Generator[] = [
   frozenCommand,
+  handOverUnheard,
   handOverInTrouble,
   changingVotes,
   changingNodes,

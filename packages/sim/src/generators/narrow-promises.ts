@@ -1,4 +1,4 @@
-import type { NodeRef } from "../schedule.ts";
+import { type NodeRef, QUIET } from "../schedule.ts";
 import type { Generator } from "./generator.ts";
 import { inRounds, type Round } from "./rounds.ts";
 
@@ -121,19 +121,30 @@ const splitVote = inRounds({
 
 const unheardAfterTheVotes = inRounds({
   name: "unheard-after-the-votes",
-  about: "A node is elected on the spot, and is cut off within the milliseconds between its votes and its first lease.",
+  about:
+    "A node is elected on the spot, and is cut off within the milliseconds between its votes and its first lease.",
   tokens: 6,
   play(round) {
-    const [target, other] = round.shuffled();
-    if (target === undefined || other === undefined) return;
-    round.at(1, { kind: "move", target });
-    const at = 1 + round.between(0.002, 0.03);
+    const { few, rest } = round.minority();
+    const target = round.random.pick(rest);
+    // What some promised to the master before is over by then.
+    round.at(0, { kind: "cut", node: round.master, direction: "out", peers: few, forUs: round.us(3) });
+    const moveAt = round.between(1.1, 1.6);
+    round.at(moveAt, { kind: "move", target });
+    // Gate shut, released, voted: some ten milliseconds, whatever the token.
+    const at = moveAt + round.tokensOf(round.between(10_000, 16_500));
     const direction = round.random.pick(["out", "out", "both"] as const);
-    round.at(at, { kind: "cut", node: target, direction, peers: "all", forUs: round.us(round.between(0.3, 1.5)) });
-    if (round.random.chance(0.4))
-      round.at(1, {
+    round.at(at, {
+      kind: "cut",
+      node: target,
+      direction,
+      peers: "all",
+      forUs: round.us(round.between(0.4, 1.5)),
+    });
+    if (round.random.chance(0.3))
+      round.at(moveAt, {
         kind: "trap",
-        node: other,
+        node: round.random.pick(few),
         process: "evaluator",
         point: { effect: "ballot", side: "after", skip: Math.floor(round.random.next() * 3) },
         strike: "crash",
@@ -198,6 +209,63 @@ const masterRestartsCut = inRounds({
   },
 });
 
+const masterForgets = inRounds({
+  name: "master-forgets",
+  about:
+    "The master restarts unheard by those who kept it in office, while one who is free already waits for a vote.",
+  tokens: 8,
+  play(round) {
+    const node = round.master;
+    const { few, rest } = round.minority();
+    // What the deaf still know of it must be too old to go on with.
+    const at = round.between(2.1, 2.8);
+    round.at(0, {
+      kind: "cut",
+      node,
+      direction: "out",
+      peers: few,
+      forUs: round.us(at + round.between(0, 0.1)),
+    });
+    round.at(at - round.between(0, 0.06), {
+      kind: "cut",
+      node,
+      direction: round.random.pick(["in", "both"]),
+      peers: rest,
+      forUs: round.us(round.between(0.4, 1.2)),
+    });
+    // Without its actuator it does not stand itself, and the kernel keeps what was opened.
+    round.at(at, { kind: "crash", node, process: "actuator", downUs: round.us(2) });
+    round.at(at, { kind: "crash", node, process: "evaluator", downUs: round.us(round.between(0.002, 0.3)) });
+  },
+});
+
+/** The end of the schedule is the end of the faults, so this is played once. */
+const coldStart: Generator = {
+  name: "cold-start",
+  about:
+    "A node misses a change that ranks it first; then all lose their power at once and come back together.",
+  weight: 1,
+  generate({ cluster, tokenUs, faultUs, random }) {
+    const from = faultUs - 14 * tokenUs;
+    // Changes are asked of the first node that is up, so not of this one.
+    const node = Math.max(...cluster.nodes.map(({ id }) => id));
+    const others = cluster.nodes.filter(({ id }) => id !== node);
+    return {
+      noise: QUIET,
+      actions: [
+        { atUs: from, kind: "cut", node, direction: "both", peers: "all", forUs: 20 * tokenUs },
+        { atUs: from + random.between(0, 2 * tokenUs), kind: "set-prio", node, prio: 250 },
+        ...others.map(({ id }) => ({
+          atUs: faultUs - tokenUs,
+          kind: "power-cut" as const,
+          node: id,
+          downUs: 3 * tokenUs,
+        })),
+      ],
+    };
+  },
+};
+
 const replays = inRounds({
   name: "replays",
   about: "What was recorded comes again after reboots, restarts and cuts of its sender or its receivers.",
@@ -237,5 +305,7 @@ export const narrowPromises: readonly Generator[] = [
   halves,
   cleanCut,
   masterRestartsCut,
+  masterForgets,
+  coldStart,
   replays,
 ];

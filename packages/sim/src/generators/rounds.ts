@@ -8,6 +8,7 @@ const SETTLE_TOKENS = 4;
 
 /** What a round is made with. Instants and durations are in tokens, counted from the start of the round. */
 export class Round {
+  readonly number: number;
   readonly random: Random;
   readonly ids: readonly NodeId[];
   /** Whoever is master when the round first speaks of it, whatever it is later. */
@@ -17,6 +18,7 @@ export class Round {
   private readonly tokenUs: number;
 
   constructor(input: GeneratorInput, number: number, fromUs: number, actions: FaultAction[]) {
+    this.number = number;
     this.random = input.random;
     this.ids = input.cluster.nodes.map((node) => node.id);
     this.master = `master:r${number}`;
@@ -32,6 +34,10 @@ export class Round {
 
   us(tokens: number): number {
     return Math.round(tokens * this.tokenUs);
+  }
+
+  tokensOf(us: number): number {
+    return us / this.tokenUs;
   }
 
   at(tokens: number, fault: FaultKind): void {

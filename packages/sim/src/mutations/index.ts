@@ -1,5 +1,6 @@
 import { GATES } from "./gates.ts";
 import { HEARTBEATS } from "./heartbeats.ts";
+import { MACHINES } from "./machines.ts";
 import type { Mutation } from "./mutation.ts";
 import { PROMISES } from "./promises.ts";
 import { REGISTER_GUARDS } from "./register.ts";
@@ -12,4 +13,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...REGISTER_GUARDS,
   ...GATES,
   ...HEARTBEATS,
+  ...MACHINES,
 ];

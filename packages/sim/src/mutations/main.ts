@@ -1,6 +1,7 @@
 /**
- * `npm run sim:mutations [-- --only NAME … --seeds N --jobs N --json --write]`: removes each guard in turn and sees
- * whether the simulator notices. Exit code 1 when one is not noticed. The whole table takes long; --only takes a part.
+ * `npm run sim:mutations [-- --only NAME,… --seeds N --jobs N --missing --json --write]`: removes each guard in turn
+ * and sees whether the simulator notices. Exit code 1 when one is not noticed. --missing goes on with what no earlier
+ * run has caught, --write makes docs/manual/mutations.md of everything recorded.
  */
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -10,9 +11,12 @@ import { EXIT_CODES, QuorateError } from "@quorate/contracts";
 import { MUTATIONS } from "./index.ts";
 import { ROOT } from "./load-mutated.ts";
 import { type Mutation, seedsMax } from "./mutation.ts";
+import { Records } from "./records.ts";
 import { isCaught, type Row, runMutations } from "./run-table.ts";
 import { lineOf, outcomeOf, pageOf } from "./table-text.ts";
 
+/** In parts of earlier runs too: the whole table takes hours on a busy machine. */
+const RECORDS = ".lab/sim-mutations.json";
 const PAGE = "docs/manual/mutations.md";
 
 function wholeNumber(option: string, text: string | undefined): number | null {
@@ -29,7 +33,7 @@ function chosen(only: readonly string[] | undefined): readonly Mutation[] {
     const known = MUTATIONS.map((mutation) => mutation.name).join(", ");
     throw new QuorateError("USAGE", `There is no guard ${name}.`, `There are: ${known}`);
   }
-  return MUTATIONS.filter(({ name }) => names?.includes(name) ?? true);
+  return MUTATIONS.filter(({ name, settled }) => names?.includes(name) ?? settled === undefined);
 }
 
 function readOptions() {
@@ -39,6 +43,7 @@ function readOptions() {
       seeds: { type: "string" },
       jobs: { type: "string" },
       json: { type: "boolean", default: false },
+      missing: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
     },
   });
@@ -66,18 +71,34 @@ function asJson(rows: readonly Row[]): string {
 
 async function main(): Promise<number> {
   const options = readOptions();
+  const records = Records.open(join(ROOT, RECORDS));
   const mutations = chosen(options.only);
-  if (options.write && mutations.length !== MUTATIONS.length)
-    throw new QuorateError("USAGE", "--write wants the whole table.", "Leave --only away.");
-  const rows = await runMutations(mutations, {
+  const seedsLimit = wholeNumber("seeds", options.seeds);
+  const isKnown = (mutation: Mutation) => {
+    const row = records.of(mutation);
+    return row !== null && isCaught(row);
+  };
+  const wanted = options.missing ? mutations.filter((mutation) => !isKnown(mutation)) : mutations;
+  await runMutations(wanted, {
     jobs: wholeNumber("jobs", options.jobs) ?? availableParallelism(),
-    seedsLimit: wholeNumber("seeds", options.seeds),
+    seedsLimit,
     done: (row) => {
+      records.keep(row);
       const stream = options.json ? process.stderr : process.stdout;
       stream.write(`${lineOf(row)}\n`);
     },
   });
-  if (options.write) writeFileSync(join(ROOT, PAGE), pageOf(rows));
+  const rows = mutations.flatMap((mutation) => records.of(mutation) ?? []);
+  if (options.write) {
+    const all = MUTATIONS.flatMap((mutation) => records.of(mutation) ?? []);
+    writeFileSync(
+      join(ROOT, PAGE),
+      pageOf(
+        all,
+        MUTATIONS.filter(({ settled }) => settled !== undefined),
+      ),
+    );
+  }
   const caught = rows.filter(isCaught).length;
   if (options.json) process.stdout.write(`${asJson(rows)}\n`);
   else process.stdout.write(`${caught} of ${rows.length} guards are missed when they are away\n`);

@@ -31,7 +31,12 @@ export type Mutation = {
   readonly breaks: "safety" | "liveness" | "any";
   /** Tried in this order; not caught within all of them is a failure. */
   readonly attempts: readonly Attempt[];
-  /** What was learnt about it: which generator it needed and why, which second belt holds. */
+  /**
+   * Why no run misses this guard, where that was settled: what else holds, or what it is good for that no invariant
+   * speaks of. Not run with the others then.
+   */
+  readonly settled?: string;
+  /** What was learnt about it. */
   readonly note?: string;
 };
 

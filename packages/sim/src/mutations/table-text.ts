@@ -1,4 +1,4 @@
-import { seedsMax, whereOf } from "./mutation.ts";
+import { type Mutation, seedsMax, whereOf } from "./mutation.ts";
 import { isCaught, type Row } from "./run-table.ts";
 
 /** What stands in the column "caught by". */
@@ -45,7 +45,8 @@ function cell(text: string): string {
 }
 
 /** The page of the manual. */
-export function pageOf(rows: readonly Row[]): string {
+export function pageOf(all: readonly Row[], settled: readonly Mutation[]): string {
+  const rows = all.filter((row) => row.mutation.settled === undefined);
   const lines = [
     "| guard | the rule | where | caught by | seeds | generator |",
     "|---|---|---|---|---|---|",
@@ -69,6 +70,16 @@ export function pageOf(rows: readonly Row[]): string {
   const notes = rows
     .filter((row) => row.mutation.note !== undefined)
     .map((row) => `- \`${row.mutation.name}\`: ${row.mutation.note}`);
-  const noted = notes.length === 0 ? "" : `\n## What was settled\n\n${notes.join("\n")}\n`;
-  return `${HEAD}${summary}${lines.join("\n")}\n${noted}`;
+  const noted = notes.length === 0 ? "" : `\n## Notes\n\n${notes.join("\n")}\n`;
+  const reasons = settled.map(
+    (mutation) => `- \`${mutation.name}\` (${whereOf(mutation)}). ${mutation.rule} ${mutation.settled}`,
+  );
+  const left = reasons.length === 0 ? "" : `\n${SETTLED}${reasons.join("\n")}\n`;
+  return `${HEAD}${summary}${lines.join("\n")}\n${noted}${left}`;
 }
+
+const SETTLED = `## Guards that no invariant misses
+
+Tried as the others were, and not caught. For each it was settled whether it is dead code or the simulator has a hole.
+
+`;

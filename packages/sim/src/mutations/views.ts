@@ -63,9 +63,23 @@ export const VIEWS: readonly Mutation[] = [
   {
     name: "adopt-only-higher-views",
     rule: "Voters adopt only higher (term, number); a view has one content for ever †.",
-    edits: [{ file: VIEW, find: "if (compareViews(view, durable.view) <= 0) return null;", replace: "" }],
+    edits: [
+      { file: VIEW, find: "if (compareViews(view, durable.view) <= 0) return null;", replace: "" },
+      { file: STEP, find: "if (ballot.name.atUs <= known.atUs) return false;", replace: "" },
+      {
+        file: "packages/core-membership/src/send.ts",
+        find: "return than === null || name.bootId !== than.bootId || name.atUs > than.atUs;",
+        replace: "return true;",
+      },
+      {
+        file: "packages/core-membership/src/replay-window.ts",
+        find: "return back < WINDOW_SIZE && ((window.bits >> BigInt(back)) & 1n) === 0n;",
+        replace: "return true;",
+      },
+    ],
     breaks: "safety",
-    attempts: [seedsOf("view-forgotten", 10), seedsOf("mixed", 15)],
+    attempts: [seedsOf("replays", 15), seedsOf("mixed", 15)],
+    note: "Alone it is a second belt: an older view comes only in an older ballot, which is not heard. Removed together with that.",
   },
   {
     name: "numbers-from-the-persisted-view",

@@ -1,0 +1,32 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ROOT } from "./load-mutated.ts";
+
+type MachineWorld = { violations: readonly string[]; nowUs: number; blockedReasons(): string[] };
+type Schedules = {
+  runSchedule(seed: number): MachineWorld;
+  hasConverged(world: MachineWorld): boolean;
+};
+
+const SCHEDULES = "packages/core-failover/test/vm-schedule.ts";
+
+/**
+ * One seed of core-failover's own world of virtual machines: three hosts, shared storage, live moves, a model of the
+ * quorum that keeps its rules. Half a minute of faults, then everything has to run. A room's tests are no module of
+ * it, so it is found by its path.
+ */
+export async function runMachines(
+  seed: number,
+): Promise<{ invariant: string; message: string; atUs: number } | null> {
+  const { runSchedule, hasConverged } = (await import(
+    pathToFileURL(join(ROOT, SCHEDULES)).href
+  )) as Schedules;
+  const world = runSchedule(seed);
+  const [message] = world.violations;
+  const atUs = Math.round(world.nowUs);
+  // What it says without a number is of a gate that outlives its lease, or of a disk written twice.
+  if (message !== undefined) return { invariant: /^INV-\d/.exec(message)?.[0] ?? "INV-3", message, atUs };
+  if (!hasConverged(world))
+    return { invariant: "LIVENESS", message: world.blockedReasons().join("; "), atUs };
+  return null;
+}

@@ -1,0 +1,270 @@
+import { type Mutation, seedsOf } from "./mutation.ts";
+
+const SURVEY = "packages/core-failover/src/vm/survey.ts";
+const HOST = "packages/core-failover/src/vm/host.ts";
+const GATES = "packages/core-failover/src/vm/host-gates.ts";
+const COPIES = "packages/core-failover/src/vm/host-copies.ts";
+const REPORT = "packages/core-failover/src/vm/host-report.ts";
+const REVIEW = "packages/core-failover/src/vm/review.ts";
+const RECOGNISE = "packages/core-failover/src/vm/recognise.ts";
+
+const RUNS = [seedsOf("machines", 300)] as const;
+
+/** Virtual machines: where one may start, what its gates let pass, and whose orders count. */
+export const MACHINES: readonly Mutation[] = [
+  {
+    name: "every-other-node-answered-or-fenced",
+    rule: "A VM is started only when every other node has answered under this term that it has no copy, or is fenced † (INV-4).",
+    edits: [
+      {
+        file: SURVEY,
+        find: "(node) => !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record),",
+        replace: "(node) => node < 0 && !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record),",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "silence-is-no-refusal",
+    rule: "A VM is given to another node only after the owner refused, confirmed the stop, or is fenced; a timeout is none of these †.",
+    edits: [
+      {
+        file: RECOGNISE,
+        find: "const silent = open[0];",
+        replace: "const silent = nodes.length === 0 ? open[0] : undefined;",
+      },
+      {
+        file: SURVEY,
+        find: "  if (report === null || report.copies.some((copy) => copy.vm === vm)) return false;\n  const given",
+        replace:
+          "  if (report === null) return true;\n  if (report.copies.some((copy) => copy.vm === vm)) return false;\n  const given",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "statements-on-their-way-count",
+    rule: "A statement on its way counts as carried out, until the host has taken its withdrawal (INV-4).",
+    edits: [
+      {
+        file: SURVEY,
+        find: "if (given === undefined) return true;",
+        replace: "if (given === undefined || report !== null) return true;",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "answers-under-this-term",
+    rule: "Only what a host answered under this term counts (INV-4).",
+    edits: [
+      {
+        file: SURVEY,
+        find: "return adopted !== undefined && adopted.term === term && adopted.number >= startNumber;",
+        replace:
+          "return adopted !== undefined && (adopted.term !== term || adopted.number !== startNumber - 1);",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "order-term-checked",
+    rule: "Orders carry (term, view number, placement number); older than what the node has adopted: refused.",
+    edits: [
+      {
+        file: HOST,
+        find: "if (statement.term < grant.term) return `its term is over; this host is in term ${grant.term}`;",
+        replace: "",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "order-placement-checked",
+    rule: "Orders with an older placement number than the node has adopted: refused.",
+    edits: [
+      {
+        file: HOST,
+        find: 'if (comparePlacements(statement, adopted) < 0) return "a newer one is known";',
+        replace: "",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "order-view-checked",
+    rule: "Orders of an older view than the node has adopted: refused.",
+    edits: [
+      {
+        file: HOST,
+        find: 'if (compareViews(statement.view, grant.view) < 0) return "it is of an older view";',
+        replace: "",
+      },
+      {
+        file: HOST,
+        find: 'if (compareViews(statement.view, state.adoptedView) < 0) return "it is of an older view";',
+        replace: "",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "order-for-this-life",
+    rule: "A statement for an earlier life of the process is refused.",
+    edits: [
+      {
+        file: HOST,
+        find: 'if (statement.incarnation !== state.incarnation) return "it is for an earlier life of this process";',
+        replace: "",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "per-vm-gate-lease",
+    rule: "VM gates are per VM and open on lease and placement under this term: the lease.",
+    edits: [
+      {
+        file: GATES,
+        find: 'if (held === undefined || leaseVerdict(state, nowUs) !== "yes") {',
+        replace: "if (held === undefined) {",
+      },
+      { file: GATES, find: "  if (endUs - nowUs <= timing.leaseMinimumUs) return;\n", replace: "" },
+    ],
+    breaks: "any",
+    attempts: RUNS,
+  },
+  {
+    name: "per-vm-gate-placement",
+    rule: "VM gates are per VM and open on lease and placement under this term: the placement.",
+    edits: [
+      {
+        file: GATES,
+        find: '  if (!samePlacement(facts.confirmed, placement) || !isClaimed(facts) || facts.storage === "dirty")\n    return shut;\n  if (!samePlacement(record?.placement ?? null, placement)) return shut;',
+        replace: '  if (facts.storage === "dirty") return shut;',
+      },
+      {
+        file: GATES,
+        find: "  if (!samePlacement(copy.placement, placement)) return shut;\n  switch",
+        replace: "  switch",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "nothing-without-a-word",
+    rule: "A returning node runs, resumes or ungates nothing until it has learnt the current term and placements (INV-7).",
+    edits: [
+      { file: HOST, find: "    if (!lease) continue;\n", replace: "    void lease;\n" },
+      {
+        file: COPIES,
+        find: "  // A word of a master under a lease that runs, or nothing is claimed, started or resumed (INV-7).\n  if (!samePlacement(facts.confirmed, order.placement)) return;\n",
+        replace: "",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "reset-of-storage-sockets",
+    rule: "A shut storage gate resets TCP: bytes queued before the lease ended must never arrive later.",
+    edits: [
+      {
+        file: GATES,
+        find: '        facts.storage = "dirty";\n',
+        replace: '        facts.storage = "clean";\n',
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "storage-settle",
+    rule: "A start waits storage_settle after the fence: what is already in the network or the array.",
+    edits: [
+      {
+        file: SURVEY,
+        find: "untilUs = Math.max(untilUs, atUs + turn.state.config.storageSettleUs);",
+        replace: "untilUs = Math.max(untilUs, atUs);",
+      },
+      {
+        file: COPIES,
+        find: "if (facts.movedTo !== null || turn.nowUs >= atUs) return true;",
+        replace: "if (facts.movedTo !== null || turn.nowUs >= 0) return true;",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "one-start-per-placement",
+    rule: "A placement is one start: what was released under it is not started again.",
+    edits: [{ file: COPIES, find: "  if (current && known.released !== null) return;\n", replace: "" }],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "clean-before-the-return",
+    rule: "It comes back only after it has destroyed every copy that the present placement does not give it †.",
+    edits: [
+      {
+        file: REPORT,
+        find: "return present.every((each) => isKept(turn, each)) ? grant.term : null;",
+        replace: "return grant.term;",
+      },
+      {
+        file: REPORT,
+        find: "if (state.adopted.term !== grant.term || compareViews(state.adoptedView, grant.view) < 0) return null;",
+        replace: "",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "owner-in-this-view",
+    rule: "Only the word of a member of this very view says that its copy was never given away.",
+    edits: [
+      {
+        file: RECOGNISE,
+        find: "if (best !== undefined && newer && !best.copy.wasOut && hasAnsweredInView(turn, best.node)) {",
+        replace: "if (best !== undefined && newer) {",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+  {
+    name: "migration-after-the-source-is-over",
+    rule: "Ownership passes by a placement after A's gate is confirmed shut, then B's opens.",
+    edits: [
+      {
+        file: REVIEW,
+        find: "if (gone && holdsNone(turn, owner, vm)) {",
+        replace:
+          "if (gone || holdsNone(turn, owner, vm) || isSameCopy(copyAt(turn, moving.to, vm), moving.target)) {",
+      },
+      {
+        file: REVIEW,
+        find: "if (samePlacement(source.released?.to ?? null, moving.target) && complete && !isFenced(turn, moving.to)) {",
+        replace: "if (complete && !isFenced(turn, moving.to)) {",
+      },
+      {
+        file: REVIEW,
+        find: "const free = record !== null && isFreeBut(turn, vm, record, [moving.to]);",
+        replace: "const free = record !== null && isFreeBut(turn, vm, record, [moving.to, owner]);",
+      },
+    ],
+    breaks: "safety",
+    attempts: RUNS,
+  },
+];
