@@ -5,7 +5,12 @@ export const CONFIG_DECISIONS = {
   INIT: {
     weight: "detail",
     rule: "`quorate init` wrote the first document.",
-    otherwise: "-",
+    otherwise: "Nothing: it is the beginning.",
+  },
+  RECOVERED: {
+    weight: "notable",
+    rule: "After a damaged state folder a node runs on what it can vouch for, and asks for the rest.",
+    otherwise: "An intact state folder.",
   },
   COMMITTED: {
     weight: "notable",

@@ -62,6 +62,16 @@ export const MEMBERSHIP_DECISIONS = {
     rule: "A link on which the peer is heard, but does not hear this node, is down.",
     otherwise: "A heartbeat that names a recent one of ours on this ring.",
   },
+  "link-lossy": {
+    weight: "notable",
+    rule: "A link that loses datagrams stays up while any arrive in time: patience and doubled heartbeats cover the rest.",
+    otherwise: "A network that loses less than a twentieth.",
+  },
+  "link-clean": {
+    weight: "detail",
+    rule: "A link is called clean again below two percent of loss.",
+    otherwise: "More loss.",
+  },
   "own-loop-late": {
     weight: "notable",
     rule: "A process that was late itself does not accuse others: the time in which it did not listen is nobody's silence (Lifeguard).",

@@ -5,7 +5,7 @@ export const SUPERVISOR_DECISIONS = {
   node_start: {
     weight: "important",
     rule: "`quorate node run` starts what does not run yet.",
-    otherwise: "-",
+    otherwise: "Nothing: it is the beginning.",
   },
   node_start_after_kill: {
     weight: "important",
@@ -73,6 +73,31 @@ export const JOURNAL_DECISIONS = {
 } as const satisfies DecisionTable;
 
 export const SHARED_DECISIONS = {
+  STATE_MISSING: {
+    weight: "important",
+    rule: "Missing state is not a new node: no vote until re-admitted.",
+    otherwise: "The state folder, kept; or `quorate init` for a node that never was.",
+  },
+  STATE_CORRUPT: {
+    weight: "important",
+    rule: "State that does not match its digest is not trusted: no vote until re-admitted.",
+    otherwise: "An intact disk; nobody editing or copying state files.",
+  },
+  DISARMED: {
+    weight: "notable",
+    rule: "While automation is off nobody takes over: only the last master, or whom it names, may lead.",
+    otherwise: "quorate arm",
+  },
+  STATE_TORN: {
+    weight: "important",
+    rule: "A state file that ends in the middle is not trusted: no vote until re-admitted.",
+    otherwise: "An intact disk.",
+  },
+  STATE_FOREIGN: {
+    weight: "important",
+    rule: "A state file of another version or node is not trusted: no vote until re-admitted.",
+    otherwise: "The version, and the node, that wrote it.",
+  },
   PROCESS_FROZEN: {
     weight: "important",
     rule: "A process that was not run for a while finds out by the clock when it runs again; meanwhile the kernel keeps the leases (INV-1).",

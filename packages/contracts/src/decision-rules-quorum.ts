@@ -128,11 +128,6 @@ export const QUORUM_DECISIONS = {
     rule: "Who gives its role up does not stand.",
     otherwise: "No order to leave.",
   },
-  DISARMED: {
-    weight: "notable",
-    rule: "While automation is off nobody takes over: only the last master, or whom it names, may lead.",
-    otherwise: "quorate arm",
-  },
   PROMISED: {
     weight: "detail",
     rule: "While the promise to a node runs nobody else is voted for (T(1 + rho) from its last ballot).",
@@ -227,16 +222,6 @@ export const QUORUM_DECISIONS = {
     weight: "important",
     rule: "A jump of CLOCK_BOOTTIME against CLOCK_MONOTONIC shows that the kernel stood still: every lease is void.",
     otherwise: "A kernel that ran.",
-  },
-  STATE_MISSING: {
-    weight: "important",
-    rule: "Missing state is not a new node: no vote until re-admitted.",
-    otherwise: "The state folder, kept; or `quorate init` for a node that never was.",
-  },
-  STATE_CORRUPT: {
-    weight: "important",
-    rule: "State that does not match its digest is not trusted: no vote until re-admitted.",
-    otherwise: "An intact disk; nobody editing or copying state files.",
   },
   MASTER_KNOWN: {
     weight: "notable",

@@ -9,6 +9,8 @@ import { MEMBERSHIP_DECISIONS } from "./decision-rules-membership.ts";
 import { JOURNAL_DECISIONS, SHARED_DECISIONS, SUPERVISOR_DECISIONS } from "./decision-rules-node.ts";
 import { QUORUM_DECISIONS } from "./decision-rules-quorum.ts";
 
+export { SHARED_DECISIONS };
+
 /**
  * detail: how it came about; the first to be forgotten. notable: something happened to this node or to a peer.
  * important: who leads, who may answer, who is out.

@@ -190,9 +190,12 @@ function withHints(
   };
 }
 
-/** Joined peers which said lately that they hear `node`. */
+/**
+ * Joined peers which heard `node` within the suspect limit, half a token after this node last did: what they heard
+ * before it fell silent for all is no witness.
+ */
 function heardBy(state: MembershipState, node: NodeId, nowUs: number): NodeId[] {
-  const limitUs = state.config.timing.deadUs;
+  const limitUs = state.config.timing.suspectUs;
   return state.peers
     .filter((peer) => peer.node !== node && peer.state === "joined" && peer.lastHeardUs !== null)
     .filter((peer) =>

@@ -100,6 +100,12 @@ function namedSuccessor(state: QuorumState): NodeId | null {
   return released != null && released.term >= term ? released.successor : null;
 }
 
+/** As a fact: the old master released its term in favour of that node. */
+function releasedFor(state: QuorumState, successor: NodeId): { releasedBy?: NodeId } {
+  const { follows } = state.durable;
+  return follows !== null && namedSuccessor(state) === successor ? { releasedBy: follows } : {};
+}
+
 /** Who is present and ranks before this node: able ones first, then members of the view, then by prio and id. */
 function nodesAhead(state: QuorumState, nowUs: number): NodeId[] {
   const { durable } = state;
@@ -189,18 +195,18 @@ export function tryStand(state: QuorumState, nowUs: number): Reason[] {
   // A named successor need not ask first: the release that names it has freed everybody.
   if (namedSuccessor(state) !== durable.node && !isQuorum(electoratesOf(state), wouldVote)) return [];
   state.preVote = null;
-  const releasedBy = namedSuccessor(state) === durable.node ? durable.follows : null;
+  const released = releasedFor(state, durable.node);
   remember(state, { term: preVote.term, follows: durable.node });
   state.candidacy = { term: preVote.term, sinceUs: nowUs };
   const why =
-    releasedBy === null
+    released.releasedBy === undefined
       ? "a quorum would vote for this node"
-      : `node ${releasedBy} released its term in favour of this node`;
+      : `node ${released.releasedBy} released its term in favour of this node`;
   return [
     {
       code: "STANDING",
       message: `Standing for master in term ${preVote.term}: ${why}.`,
-      facts: { term: preVote.term, ...(releasedBy === null ? {} : { releasedBy }) },
+      facts: { term: preVote.term, ...released },
     },
   ];
 }
@@ -277,19 +283,21 @@ export function considerFollowing(state: QuorumState, ballot: Ballot, nowUs: num
   if (ballot.master) {
     if (ballot.term === durable.term && durable.follows === ballot.node) return null;
     if (nowUs < state.silentUntilUs || state.resuming) return null;
+    const released = releasedFor(state, ballot.node);
     follow(state, ballot, nowUs);
     return {
       code: "FOLLOWING",
       message: `Node ${ballot.node} is master of term ${ballot.term}.`,
-      facts: { master: ballot.node, term: ballot.term },
+      facts: { master: ballot.node, term: ballot.term, ...released },
     };
   }
   if (ballot.term === durable.term || !mayVote(state, nowUs) || !configIsAsNew(state, ballot)) return null;
+  const released = releasedFor(state, ballot.node);
   follow(state, ballot, nowUs);
   return {
     code: "VOTED",
     message: `Voted for node ${ballot.node} in term ${ballot.term}.`,
-    facts: { candidate: ballot.node, term: ballot.term },
+    facts: { candidate: ballot.node, term: ballot.term, ...released },
   };
 }
 

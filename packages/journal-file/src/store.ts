@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Decision, decisionWeight } from "@quorate/contracts";
@@ -18,13 +18,13 @@ export const JOURNAL_BOUNDS: JournalBounds = {
   ageMs: 180 * 24 * 3600 * 1000,
 };
 
-/** SQLite's extended codes: the low byte is the kind. */
-const CORRUPT_KINDS: readonly number[] = [11, 26];
+/** Of SQLite's kinds of errors (the low byte of its code) those that pass: rights, busy, memory, disk, full, open. */
+const PASSING_KINDS: readonly number[] = [3, 5, 6, 7, 8, 10, 13, 14];
 
-/** Whether SQLite says that the file's content is damaged; anything else may pass (disk full, busy). */
+/** Whether what SQLite says can only come of a damaged file: its pages, or the tables that they describe. */
 export function isCorruption(error: unknown): boolean {
   const code = (error as { errcode?: unknown }).errcode;
-  return typeof code === "number" && CORRUPT_KINDS.includes(code & 0xff);
+  return typeof code === "number" && !PASSING_KINDS.includes(code & 0xff);
 }
 
 /**
@@ -52,13 +52,15 @@ export class JournalStore {
 
   /**
    * Opens the journal, or begins one. A file that cannot be trusted is set aside as `<path>.corrupt` (one is kept) and
-   * a new one begun: `setAside` says why. Throws what SQLite throws when no journal can be had at all (disk full).
+   * a new one begun: `setAside` says why. `distrust`: it is known to be damaged, whatever the check finds. Throws what SQLite throws when no journal can be had at all (disk full).
    */
   static open(
     path: string,
     bounds: JournalBounds = JOURNAL_BOUNDS,
+    distrust: string | null = null,
   ): { store: JournalStore; setAside: string | null } {
     try {
+      if (distrust !== null) throw new Corrupt(distrust);
       return { store: JournalStore.#try(path, bounds), setAside: null };
     } catch (error) {
       if (!isCorruption(error) && !(error instanceof UnknownFormat)) throw error;
@@ -69,8 +71,12 @@ export class JournalStore {
 
   static #try(path: string, bounds: JournalBounds): JournalStore {
     const database = new DatabaseSync(path, { timeout: 1000 });
+    // SQLite gives the files beside it the same mode.
+    chmodSync(path, 0o600);
     try {
-      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512;");
+      database.exec(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512; PRAGMA wal_autocheckpoint = 256;",
+      );
       const { user_version: format } = database.prepare("PRAGMA user_version").get() as {
         user_version: number;
       };
@@ -78,8 +84,8 @@ export class JournalStore {
         count: number;
       };
       if (format !== JOURNAL_FORMAT && count > 0) throw new UnknownFormat(format);
-      const { quick_check: verdict } = database.prepare("PRAGMA quick_check(1)").get() as {
-        quick_check: string;
+      const { integrity_check: verdict } = database.prepare("PRAGMA integrity_check(1)").get() as {
+        integrity_check: string;
       };
       if (verdict !== "ok") throw new Corrupt(verdict);
       if (count === 0) database.exec(CREATE_TABLES);

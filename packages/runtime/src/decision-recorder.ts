@@ -125,6 +125,7 @@ export class DecisionRecorder {
       if (known.event !== null || known.code !== reason.code || known.message !== reason.message) continue;
       this.#ring[index] = {
         ...known,
+        facts: { ...known.facts, ...reason.facts },
         event: event.name,
         old: event.old,
         new: event.new,

@@ -12,6 +12,7 @@ export {
   type DecisionContext,
   type DecisionInput,
   DecisionRecorder,
+  REMEMBERED_DECISIONS,
   recordBus,
 } from "./decision-recorder.ts";
 export {

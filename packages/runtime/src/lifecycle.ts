@@ -37,6 +37,8 @@ export async function runService(
         `${service}: ${message}${known === undefined ? "" : `\n  what to do: ${known.hint}`}\n`,
       );
     }
+    context?.decisions?.record({ reason: { code: known?.code ?? "CRASHED", message } });
+    context?.decisions?.close();
     process.exit(known?.exitCode ?? 1);
   };
   process.on("uncaughtException", fail);

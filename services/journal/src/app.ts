@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Decision, JOURNAL_FILE, JOURNAL_SOCKET, type Reason } from "@quorate/contracts";
-import { JournalStore } from "@quorate/journal-file";
+import { JOURNAL_BOUNDS, JournalStore } from "@quorate/journal-file";
 import {
   holdFolder,
   identifyProcess,
@@ -16,7 +16,8 @@ import { Intake } from "./intake.ts";
 import { ClockWatch, ParentWatch } from "./look-around.ts";
 import { previousEnd } from "./previous-end.ts";
 
-const LOOK_EVERY_MS = 10_000;
+/** A wall clock that was set and set back within this may be missed. Costs a few ten microseconds. */
+const LOOK_EVERY_MS = 2000;
 
 /**
  * Keeps the node's journal: takes what the processes of this node decided, writes it down, answers nobody's safety
@@ -37,9 +38,9 @@ export async function runJournal(context: ServiceContext, lifecycle: Lifecycle):
     if (intake === null) held.push(decision);
     else intake.take(decision);
   };
-  const open = (): JournalStore | null => {
+  const open = (distrust: string | null = null): JournalStore | null => {
     try {
-      const { store, setAside } = JournalStore.open(path);
+      const { store, setAside } = JournalStore.open(path, JOURNAL_BOUNDS, distrust);
       if (setAside !== null) {
         record({
           code: "JOURNAL_SET_ASIDE",

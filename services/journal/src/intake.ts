@@ -4,8 +4,8 @@ import { isCorruption, type JournalStore } from "@quorate/journal-file";
 export interface IntakeOptions {
   node: NodeId;
   bootId: string;
-  /** Opens the journal anew; null while the disk does not let it. */
-  open(): JournalStore | null;
+  /** Opens the journal anew; null while the disk does not let it. `distrust`: why the old file is to be set aside. */
+  open(distrust: string | null): JournalStore | null;
   /** The disk refuses, or takes again (null). */
   onDisk(problem: string | null): void;
   /** Decisions were lost: nobody remembers them. */
@@ -129,7 +129,7 @@ export class Intake {
     try {
       store.insert(batch);
     } catch (error) {
-      if (isCorruption(error)) this.#reopen();
+      if (isCorruption(error)) this.#reopen((error as Error).message);
       else this.#setProblem((error as Error).message);
       return this.#schedule(RETRY_MS);
     }
@@ -154,13 +154,13 @@ export class Intake {
     }
   }
 
-  #reopen(): void {
+  #reopen(distrust: string | null = null): void {
     try {
       this.#store?.close();
     } catch {
       // It was broken.
     }
-    this.#store = this.#options.open();
+    this.#store = this.#options.open(distrust);
     this.#learn(this.#store);
   }
 

@@ -15,6 +15,7 @@ import {
 } from "@quorate/runtime";
 import { MembershipEvents } from "./events.ts";
 import { IncarnationFile } from "./incarnation-file.ts";
+import { LinkLoss } from "./link-loss.ts";
 import { MembershipLoop } from "./loop.ts";
 import { exportMetrics } from "./metrics.ts";
 import { membershipProblems } from "./problems.ts";
@@ -53,6 +54,7 @@ export async function startMembershipService(context: ServiceContext, lifecycle:
       decisions: context.decisions,
     }),
   );
+  const losses = new LinkLoss();
   const stalls = new StallWatch((reason) => context.decisions?.record({ reason }));
   let current = { text: firstText, config };
 
@@ -63,6 +65,7 @@ export async function startMembershipService(context: ServiceContext, lifecycle:
         break;
       case "publish-peers":
         bus.publishLocal("peers", effect.message);
+        for (const reason of losses.look(effect.message)) context.decisions?.record({ reason });
         break;
       case "peer-changed":
         events.peerChanged(effect);

@@ -4,6 +4,7 @@ import { clock, list, seconds } from "./phrases.ts";
 import {
   around,
   durationUs,
+  isFirstOfBoot,
   isSameBoot,
   masterBefore,
   numberFact,
@@ -29,24 +30,30 @@ export function causeOf(rows: readonly JournalRow[], headline: JournalRow): Caus
   const near = around(rows, headline, STORY_US, NOTICED_LATE_US);
   const own = () => ownTrouble(near, headline);
   const role = roleAfter(headline);
+  if (isFirstOfBoot(rows, headline)) {
+    const start = ownStart(rows, headline);
+    if (start !== null) return start;
+  }
   if (role === "master") {
     const before = masterBefore(rows, headline);
     if (before === headline.node) return own() ?? ownStart(rows, headline);
-    return ofOldMaster(near, headline, before) ?? ownStart(rows, headline) ?? own();
+    return ofOldMaster(rows, near, headline, before) ?? ownStart(rows, headline) ?? own();
   }
   if (role !== null) return own() ?? ofOthers(near, headline) ?? ownStart(rows, headline);
   if (headline.event === "quorum.master_changed") {
     const before = masterBefore(rows, headline);
     if (before === headline.node) return own() ?? ofOthers(near, headline);
-    return ofOldMaster(near, headline, before) ?? own() ?? ownStart(rows, headline);
+    return ofOldMaster(rows, near, headline, before) ?? own() ?? ownStart(rows, headline);
   }
   if (headline.event === "quorum.node_removed") {
     const peer = peerOf(headline);
-    return peer === null ? null : ofPeer(near, headline, peer);
+    return peer === null ? null : ofPeer(rows, near, headline, peer);
   }
   if (headline.event === "membership.peer_state_changed") {
     const peer = peerOf(headline);
-    return own() ?? everybodyGone(near, headline) ?? (peer === null ? null : ofPeer(near, headline, peer));
+    return (
+      own() ?? everybodyGone(near, headline) ?? (peer === null ? null : ofPeer(rows, near, headline, peer))
+    );
   }
   if (headline.event === "quorum.quorum_changed" || headline.code === "MASTERSHIP_OVER") {
     return own() ?? ofOthers(near, headline);
@@ -190,38 +197,49 @@ function operator(near: readonly JournalRow[], headline: JournalRow): Cause | nu
 }
 
 /** The old master's end, as this node saw it. */
-function ofOldMaster(near: readonly JournalRow[], headline: JournalRow, before: NodeId | null): Cause | null {
+function ofOldMaster(
+  rows: readonly JournalRow[],
+  near: readonly JournalRow[],
+  headline: JournalRow,
+  before: NodeId | null,
+): Cause | null {
   const released = near.findLast(({ facts }) => typeof facts["releasedBy"] === "number");
   if (released !== undefined) {
     const by = numberFact(released, "releasedBy");
     const phrase = `node ${by} released the term in its favour (a hand-over: that node's journal says why)`;
     return { kind: "handed-over", phrase, rows: [released] };
   }
-  return before === null ? null : ofPeer(near, headline, before);
+  return before === null ? null : ofPeer(rows, near, headline, before);
 }
 
 const PEER_ORDER: readonly string[] = ["failed", "left", "one-way", "suspect"];
 
-function ofPeer(near: readonly JournalRow[], headline: JournalRow, peer: NodeId): Cause | null {
+function ofPeer(
+  rows: readonly JournalRow[],
+  near: readonly JournalRow[],
+  headline: JournalRow,
+  peer: NodeId,
+): Cause | null {
+  const isAbout = (row: JournalRow) => row.event === "membership.peer_state_changed" && peerOf(row) === peer;
   const about = near.filter(
-    (row) =>
-      row.event === "membership.peer_state_changed" &&
-      peerOf(row) === peer &&
-      row.monoUs <= headline.monoUs + NOTICED_LATE_US &&
-      row.new !== "joined",
+    (row) => isAbout(row) && row.monoUs <= headline.monoUs + NOTICED_LATE_US && row.new !== "joined",
   );
   const rank = (row: JournalRow) => PEER_ORDER.indexOf(String(row.new));
-  const row = about.toSorted((left, right) => rank(left) - rank(right) || right.monoUs - left.monoUs)[0];
-  const removal = near.findLast(
-    (other) =>
-      other.event === "quorum.node_removed" && peerOf(other) === peer && other.monoUs <= headline.monoUs,
-  );
-  if (row === undefined) {
-    return removal === undefined
-      ? null
-      : { kind: "peer-removed", phrase: lower(removal.message), rows: [removal] };
+  const worst = about.toSorted((left, right) => rank(left) - rank(right) || right.monoUs - left.monoUs)[0];
+  if (worst !== undefined) return { ...peerPhrase(near, worst, peer), rows: about };
+  // Lost longer ago, and not back since.
+  const last = rows
+    .slice(0, rows.indexOf(headline))
+    .findLast((row) => isSameBoot(row, headline) && isAbout(row));
+  if (last !== undefined && last.new !== "joined") {
+    return { ...peerPhrase(around(rows, last, STORY_US, 0), last, peer), rows: [last] };
   }
-  return { ...peerPhrase(near, row, peer), rows: [...about] };
+  const removal = near.findLast(
+    (row) => row.event === "quorum.node_removed" && peerOf(row) === peer && row.monoUs <= headline.monoUs,
+  );
+  return removal === undefined
+    ? null
+    : { kind: "peer-removed", phrase: lower(removal.message), rows: [removal] };
 }
 
 function peerPhrase(

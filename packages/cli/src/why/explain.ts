@@ -3,7 +3,7 @@ import type { JournalRow } from "@quorate/journal-file";
 import { type Cause, causeOf } from "./causes.ts";
 import { severitiesOf, stories } from "./headlines.ts";
 import { clock } from "./phrases.ts";
-import { isSameBoot, masterBefore, peerOf, roleAfter } from "./rows.ts";
+import { isFirstOfBoot, isSameBoot, masterBefore, peerOf, roleAfter } from "./rows.ts";
 
 export interface Explanation {
   /** One sentence that names the cause. */
@@ -73,7 +73,9 @@ function whatHappened(rows: readonly JournalRow[], row: JournalRow): string {
   switch (row.event) {
     case "quorum.master_changed":
       return typeof row.new === "number"
-        ? `${at} node ${row.new} became master of term ${term}`
+        ? isFirstOfBoot(rows, row)
+          ? `${at} ${who} found node ${row.new} master of term ${term}`
+          : `${at} node ${row.new} became master of term ${term}`
         : `${at} ${who} knew of no master any more`;
     case "quorum.quorum_changed":
       return `${at} ${who} ${row.new === "no" ? "lost quorum" : "gained quorum"}`;

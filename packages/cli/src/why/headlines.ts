@@ -48,6 +48,9 @@ const BY_CODE: Readonly<Record<string, number>> = {
   "link-lossy": 48,
 };
 
+/** A restarted evaluator that goes on in its term says again what it was: no news. */
+const RESUMED_US = 2_000_000;
+
 /** How much a decision is worth telling; recoveries little, who leads most. */
 export type Severities = ReadonlyMap<JournalRow, number>;
 
@@ -57,14 +60,17 @@ export function severitiesOf(rows: readonly JournalRow[]): Severities {
   let boot = "";
   let served = false;
   let isSuspended = true;
+  let resumed: JournalRow | null = null;
   for (const row of rows) {
     if (row.bootId !== boot) {
       boot = row.bootId;
       served = false;
       isSuspended = true;
     }
+    if (row.code === "RESUMED") resumed = row;
+    const goesOn = resumed !== null && isSameBoot(resumed, row) && row.monoUs - resumed.monoUs < RESUMED_US;
     const returns = served && isSuspended;
-    found.set(row, severityOf(row, returns));
+    found.set(row, goesOn && row.service === "quorum-evaluator" ? 40 : severityOf(row, returns));
     const role = roleAfter(row);
     if (role === null) continue;
     isSuspended = role === "suspended";

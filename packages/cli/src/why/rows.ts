@@ -54,6 +54,14 @@ export function around(
   });
 }
 
+/** Nothing was served in this boot before that row, and it is about whom to follow: it belongs to the start. */
+export function isFirstOfBoot(rows: readonly JournalRow[], row: JournalRow): boolean {
+  if (row.event !== "quorum.master_changed" && row.event !== "quorum.role_changed") return false;
+  return !rows
+    .slice(0, rows.indexOf(row))
+    .some((earlier) => isSameBoot(earlier, row) && (roleAfter(earlier) ?? "suspended") !== "suspended");
+}
+
 /** Whom this node took for master before that row; itself included. */
 export function masterBefore(rows: readonly JournalRow[], row: JournalRow): NodeId | null {
   const index = rows.indexOf(row);

@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest";
+import { parseConfiguration } from "../src/configuration-file.ts";
+import { parseMoment } from "../src/moment.ts";
+import { choose } from "../src/why/choose.ts";
+import { explain } from "../src/why/explain.ts";
+import { parseTarget } from "../src/why/target.ts";
+import { CLUSTER_CONF } from "./fixture.ts";
+import {
+  A,
+  LOST,
+  M,
+  MASTER,
+  Q,
+  S,
+  SLAVE,
+  WALL_MS,
+  WON,
+  decisions,
+  master,
+  peer,
+  role,
+  rowsOf,
+  why,
+  type Told,
+} from "./why-story.ts";
+
+describe("quorate why", () => {
+  it("a host that lost its power says so when it is back", () => {
+    const before = decisions(MASTER);
+    const after = decisions(
+      [
+        [
+          70_000,
+          "journal",
+          "HOST_WENT_DOWN",
+          "This host went down without an orderly stop some time after 10:00:01: power, a crash, or a reset.",
+        ],
+        [70_100, S, "node_start", "Node 4 of C is started.", { event: "node.node_started", new: "running" }],
+        [72_000, Q, "MASTER_KNOWN", "Node 2 is master of term 2.", master(null, 2, 2)],
+        [72_010, Q, "SLAVE", "In the view; follows node 2.", role("suspended", "slave", 2)],
+      ],
+      "1111111111111111",
+    );
+    const rows = rowsOf([...before, ...after]);
+    const decision = choose(rows, { kind: "last" });
+    const explanation = decision === null ? null : explain(rows, decision);
+    expect(explanation?.sentence).toMatch(
+      /node 4 found node 2 master of term 2 because this host went down without an orderly stop/,
+    );
+    expect(explanation?.since).toContain("Node 4 is slave of node 2");
+  });
+
+  it("what a node learns when it comes back does not hide why it was away", () => {
+    const told: Told[] = [
+      ...MASTER,
+      [60_500, A, "CARRIER", "vmbr0: carrier down."],
+      ...LOST,
+      [90_000, Q, "MASTER_KNOWN", "Node 2 is master of term 2.", master(null, 2, 2)],
+      [91_000, Q, "SLAVE", "In the view; follows node 2.", role("suspended", "slave", 2)],
+    ];
+    const explanation = why(told);
+    expect(explanation?.cause?.kind).toBe("no-carrier");
+    expect(explanation?.since).toBe("Node 4 is slave of node 2 since 10:01:31.000.");
+  });
+
+  it("a restarted evaluator that goes on in its term is no new master", () => {
+    const explanation = why([
+      ...MASTER,
+      [
+        61_000,
+        S,
+        "process_exit",
+        "quorum-evaluator ended.",
+        { facts: { process: "quorum-evaluator", how: "killed by SIGKILL" } },
+      ],
+      [
+        61_300,
+        Q,
+        "RESUMED",
+        "Restarted as master of term 1; its lease has not lapsed.",
+        { facts: { term: 1 } },
+      ],
+      [61_310, Q, "MASTER", "Master of term 1.", role("suspended", "master", 1)],
+    ]);
+    expect(explanation?.decision.code).toBe("process_exit");
+  });
+
+  it("about a node, a term, a time; nothing when nothing is known", () => {
+    const told: Told[] = [
+      ...SLAVE,
+      [60_950, M, "silent", "Silent.", peer(2, "failed", { silentMs: 1000 })],
+      ...WON,
+      [200_000, M, "silent", "Node 8 has been silent.", peer(8, "failed", { silentMs: 1000 })],
+    ];
+    expect(why(told, { kind: "node", node: 8 })?.sentence).toMatch(
+      /took node 8 for failed because node 8 fell silent/,
+    );
+    expect(why(told, { kind: "term", term: 2 })?.decision.code).toBe("MASTER");
+    expect(why(told, { kind: "term", term: 1 })?.decision.message).toBe("Node 2 is master of term 1.");
+    expect(why(told, { kind: "time", atMs: WALL_MS + 61_000 })?.decision.code).toBe("MASTER");
+    expect(why(told, { kind: "term", term: 77 })).toBeNull();
+    expect(why(told, { kind: "node", node: 77 })).toBeNull();
+    expect(why(told, { kind: "time", atMs: WALL_MS - 86_400_000 })).toBeNull();
+    expect(why([])).toBeNull();
+  });
+});
+
+describe("what why is asked about", () => {
+  const { config } = parseConfiguration(CLUSTER_CONF, "test.conf");
+  const nowMs = new Date(2026, 10, 22, 12, 0, 0).getTime();
+  const ask = (text?: string) => parseTarget(text, config, nowMs);
+
+  it("is a node, a term or a time", () => {
+    expect(ask()).toEqual({ kind: "last" });
+    expect(ask("4")).toEqual({ kind: "node", node: 4 });
+    expect(ask("node:4")).toEqual({ kind: "node", node: 4 });
+    expect(ask("7")).toEqual({ kind: "term", term: 7 });
+    expect(ask("term:4")).toEqual({ kind: "term", term: 4 });
+    expect(ask("10:15")).toEqual({ kind: "time", atMs: new Date(2026, 10, 22, 10, 15).getTime() });
+    expect(ask("13:00:01.5")).toEqual({
+      kind: "time",
+      atMs: new Date(2026, 10, 21, 13, 0, 1, 500).getTime(),
+    });
+    expect(ask("5m ago")).toEqual({ kind: "time", atMs: nowMs - 300_000 });
+    expect(ask("2026-11-22T10:15:00Z")).toEqual({ kind: "time", atMs: Date.UTC(2026, 10, 22, 10, 15) });
+  });
+
+  it("is refused when it is none of them, with what to say instead", () => {
+    const code = (text: string) => {
+      try {
+        ask(text);
+        return "taken";
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    };
+    for (const text of ["25:00", "10:61", "2026-13-40", "term:x", "term:", "term:-1"])
+      expect(code(text), text).toBe("USAGE");
+    for (const text of ["nobody", "node:9", "node:"]) expect(code(text), text).toBe("NODE_UNKNOWN");
+    expect(parseMoment("yesterday", nowMs)).toBeNull();
+  });
+});
