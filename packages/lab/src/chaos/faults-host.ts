@@ -66,7 +66,7 @@ function kill(name: string): Draft {
     group: "kill",
     // A killed process comes back at once; what follows from its absence shows within two tokens.
     reach: [NOT_A_GAP],
-    expectedCause: { asked: "struck", kind: new RegExp(`^process-killed: .*${name}`) },
+    expectedCause: { asked: "struck", kind: new RegExp(`^(process-killed|supervisor_restarted): .*${name}`) },
     inject: async (injection) => {
       injection.began();
       await injection.lab.signalNamed(injection.node, name, "SIGKILL");
