@@ -1,3 +1,4 @@
+import type { DocumentTools, RecordedTools } from "@quorate/core-config";
 import { InputRecorder, type RecordedService } from "@quorate/runtime";
 
 /** Small, so that a short run fills several. */
@@ -16,10 +17,9 @@ export const entries: Entry[] = [];
 export const switches: {
   recording: boolean;
   planted: ((service: RecordedService, result: object) => object) | null;
-} = {
-  recording: false,
-  planted: null,
-};
+  /** Set once the packages are loaded: what replaces a package's file cannot import that package. */
+  recordTools: ((tools: DocumentTools) => RecordedTools) | null;
+} = { recording: false, planted: null, recordTools: null };
 
 const byState = new WeakMap<object, Entry>();
 

@@ -1,13 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { z } from "zod";
 import { readStateFile, takeStateFile, writeStateFileSync } from "../src/index.ts";
 import { temporaryFolder } from "./nats-fixture.ts";
 
 const StateSchema = z.object({ term: z.int(), note: z.string() });
-const WRITER = join(import.meta.dirname, "killed-writer.ts");
+const WRITER = fileURLToPath(new URL("./killed-writer.ts", import.meta.url));
 const OLD = { term: 1, note: "the old one" };
 const NEW = { term: 2, note: "the new one" };
 let folder: string;

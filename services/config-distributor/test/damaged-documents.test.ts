@@ -84,7 +84,7 @@ function* damages(good: Buffer): Generator<Buffer> {
   }
 }
 
-describe("one damaged file", { timeout: 60_000 }, () => {
+describe("one damaged file", { timeout: 180_000 }, () => {
   it.each(["running.conf", "running.json", "../evaluator.json"])(
     "each truncation and each flipped bit of %s leaves the document as it was",
     async (name) => {
@@ -126,7 +126,7 @@ describe("one damaged file", { timeout: 60_000 }, () => {
   });
 });
 
-describe("nobody left who could vouch", () => {
+describe("nobody left who could vouch", { timeout: 180_000 }, () => {
   it("the operator's file is where the node starts to look for the others", async () => {
     await written();
     writeFileSync(at("running.conf"), "torn");

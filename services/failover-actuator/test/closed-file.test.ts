@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createFailoverState, step } from "@quorate/core-failover";
+import type { GrantMessage } from "@quorate/contracts";
+import { createFailoverState, type FailoverConfig, step } from "@quorate/core-failover";
 import { createLogger } from "@quorate/runtime";
 import { expect, it } from "vitest";
-import { CONFIG, grantOf } from "../../../packages/core-failover/test/world.ts";
 import { ClosedFile } from "../src/closed-file.ts";
 
 const logger = createLogger({ service: "test", node: 2, level: "silent" });
@@ -33,18 +33,37 @@ it("whatever is cut off or flipped in the file, it is the close or none", async 
   }
 });
 
+const CONFIG: FailoverConfig = {
+  nodeId: 2,
+  tokenUs: 1_000_000,
+  clusterIps: [{ address: "10.0.0.100", family: 4, device: "vmbr0", prefixLength: 24 }],
+  ports: [],
+  service: null,
+  disarmed: false,
+};
+
+function grantBuiltAt(stampUs: number): GrantMessage {
+  return {
+    stampUs,
+    term: 12,
+    generation: 3,
+    role: "master",
+    masterLeaseEndUs: stampUs + 900_000,
+    nodeLeaseEndUs: stampUs + 900_000,
+    close: false,
+    view: { term: 12, number: 1 },
+    disarmed: false,
+    reason: { code: "TEST", message: "As the test says." },
+  };
+}
+
 it("none opens nothing: every grant that was built before this start is void", () => {
   const startedAtUs = 50_000_000;
   for (const ageUs of [1, 1000, 150_000]) {
     const state = createFailoverState(CONFIG, startedAtUs, null);
     const nowUs = startedAtUs + 500;
-    const closed = grantOf(startedAtUs - ageUs, {
-      role: "master",
-      term: 12,
-      generation: 3,
-      leaseUs: 900_000,
-    });
-    const { state: after, steps } = step(state, { kind: "grant", grant: closed }, nowUs);
+    const grant = grantBuiltAt(startedAtUs - ageUs);
+    const { state: after, steps } = step(state, { kind: "grant", grant }, nowUs);
     expect(after.grant).toBeNull();
     expect(steps.map((issued) => issued.step.kind)).not.toContain("renew-gate");
     expect(after.counters["grants_dropped_old"]).toBe(1);

@@ -6,10 +6,17 @@ import { hostConfig } from "@quorate/corosync-conf";
 import { initialState, startQuorum, stepQuorum } from "@quorate/core-quorum";
 import { writeStateFileSync } from "@quorate/runtime";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { CLUSTER_CONF } from "../../../packages/cli/test/fixture.ts";
 import { loadDurableState } from "../src/durable-state.ts";
 
-const text = CLUSTER_CONF;
+const text = `totem {
+ config_version: 1
+ cluster_name: V
+ transport: udpu
+}
+nodelist {
+${[2, 4, 8].map((id) => ` node {\n  ring0_addr: 10.0.0.${id}\n  nodeid: ${id}\n }`).join("\n")}
+}
+`;
 const config = hostConfig(text, "cluster.conf");
 const node = config.nodes[0]?.id ?? 0;
 const BOOT = "00000000000000aa";
@@ -44,20 +51,20 @@ function expectNoVote(): void {
   expect(lost?.message).toContain("evaluator.json.refused");
   expect(durable).toMatchObject({ amnesic: true, out: true, follows: null, term: 0 });
   expect(readFileSync(`${path}.refused`)).not.toEqual(good);
-  // The next start stumbles over nothing: the state is missing then, which is as safe.
-  expect(load()).toMatchObject({ durable: { amnesic: true }, lost: { code: "STATE_MISSING" } });
 }
 
 it("every truncation is refused", () => {
   for (let length = 0; length < good.length; length++) {
     writeFileSync(path, good.subarray(0, length));
     expectNoVote();
+    // The next start stumbles over nothing: the state is missing then, which is as safe.
+    expect(load()).toMatchObject({ durable: { amnesic: true }, lost: { code: "STATE_MISSING" } });
   }
   writeFileSync(path, good);
   expect(load()).toEqual({ durable: written, lost: null });
 });
 
-it("every flipped bit is refused", { timeout: 60_000 }, () => {
+it("every flipped bit is refused", { timeout: 180_000 }, () => {
   for (let bit = 0; bit < good.length * 8; bit++) {
     const bad = Buffer.from(good);
     bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7));
