@@ -84,6 +84,7 @@ function runWorker(
     const worker = new Worker(workerFile());
     const give = () => {
       const seed = nextSeed();
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       if (seed !== null) return worker.postMessage({ ...run, seed });
       resolve();
       void worker.terminate();

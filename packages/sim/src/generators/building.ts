@@ -1,6 +1,6 @@
 import type { NodeId } from "@quorate/contracts";
 import type { Random } from "../random.ts";
-import { type FaultAction, type Noise, type NodeRef, PROCESS_NAMES, QUIET } from "../schedule.ts";
+import { type FaultAction, type Noise, type NodeRef, type ProcessName, QUIET } from "../schedule.ts";
 import type { GeneratorInput } from "./generator.ts";
 
 /** Effects at which each process may be struck; see README.md. */
@@ -51,7 +51,7 @@ export function drawLengthUs(random: Random, tokenUs: number): number {
   return Math.round(tokenUs * tokens * (0.8 + 0.4 * random.next()));
 }
 
-export function drawProcess(random: Random): (typeof PROCESS_NAMES)[number] {
+export function drawProcess(random: Random): ProcessName {
   return random.pick([
     "evaluator",
     "evaluator",

@@ -1,10 +1,8 @@
 import {
-  carryBallot,
   type EvaluatorState,
   type HeardMessage,
   type PeersMessage,
   type QuorumMessage,
-  readBallot,
   type Reason,
   type ReportMessage,
   type StoredMessage,
@@ -19,6 +17,7 @@ import {
   timingOf,
 } from "@quorate/core-quorum";
 import { configOf, refOf } from "../documents.ts";
+import { carry, readCarried } from "../carried-ballots.ts";
 import type { Host } from "../host.ts";
 import { type Effect, Process } from "../process.ts";
 
@@ -90,7 +89,7 @@ export class EvaluatorProcess extends Process {
 
   heard({ stampUs, ballot, receivedAtUs }: HeardMessage): void {
     this.deliver(() => {
-      const read = this.host.localUs() - stampUs <= this.staleUs ? readBallot(ballot) : null;
+      const read = this.host.localUs() - stampUs <= this.staleUs ? readCarried(ballot) : null;
       if (read !== null) this.step({ kind: "heard", ballot: read, receivedAtUs });
     });
   }
@@ -211,7 +210,7 @@ export class EvaluatorProcess extends Process {
           list.push(
             unlessRefused("ballot", () => {
               host.world.checker.noteBallot(host, ballot);
-              host.bus.publish(this.name, "ballot", { stampUs: host.localUs(), ballot: carryBallot(ballot) });
+              host.bus.publish(this.name, "ballot", { stampUs: host.localUs(), ballot: carry(ballot) });
             }),
           );
           break;
