@@ -127,9 +127,16 @@ const unheardAfterTheVotes = inRounds({
   play(round) {
     const { few, rest } = round.minority();
     const target = round.random.pick(rest);
-    // What some promised to the master before is over by then.
-    round.at(0, { kind: "cut", node: round.master, direction: "out", peers: few, forUs: round.us(3) });
     const moveAt = round.between(1.1, 1.6);
+    // What these promised to the master before is over by then, and they do not hear it again before they vote.
+    const deafUntil = moveAt + round.between(0.02, 0.06);
+    round.at(0, {
+      kind: "cut",
+      node: round.master,
+      direction: "out",
+      peers: few,
+      forUs: round.us(deafUntil),
+    });
     round.at(moveAt, { kind: "move", target });
     // Gate shut, released, voted: some ten milliseconds, whatever the token.
     const at = moveAt + round.tokensOf(round.between(10_000, 16_500));

@@ -18,8 +18,8 @@ export const MACHINES: readonly Mutation[] = [
     edits: [
       {
         file: SURVEY,
-        find: "(node) => !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record),",
-        replace: "(node) => node < 0 && !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record),",
+        find: "(node) => !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record));",
+        replace: "(node) => node < 0 && !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record));",
       },
     ],
     breaks: "safety",
