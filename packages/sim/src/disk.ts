@@ -1,5 +1,5 @@
-import type { EvaluatorState } from "@quorate/contracts";
-import type { FileName, FileState, GrantName } from "@quorate/core-failover";
+import type { EvaluatorState, NodeId } from "@quorate/contracts";
+import type { FileName, FileState, GrantName, VmRecord } from "@quorate/core-failover";
 import type { StoredDocument } from "@quorate/core-config";
 import type { Random } from "./random.ts";
 
@@ -12,6 +12,10 @@ export class Disk {
   evaluator: EvaluatorState | null;
   incarnation: number | null = null;
   document: StoredDocument;
+  /** This host's inventory of machines, what it has of the others', and the lives of the process that keeps them. */
+  vmRecords: readonly VmRecord[] = [];
+  readonly vmReplica = new Map<NodeId, readonly VmRecord[]>();
+  vmIncarnation = 0;
   isFull = false;
   /** A write may take up to this much longer. */
   slowUpToUs = 0;

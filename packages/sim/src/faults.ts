@@ -4,6 +4,7 @@ import type { Host } from "./host.ts";
 import type { Process } from "./process.ts";
 import { type FaultAction, type NodeRef, PROCESS_NAMES, type ProcessName } from "./schedule.ts";
 import { hasMajority } from "./settling.ts";
+import { applyMachineFault, healMachines } from "./vm-faults.ts";
 import type { World } from "./world.ts";
 
 const REBOOT_AT_HEAL_US = 100_000;
@@ -107,6 +108,10 @@ export function applyFault(world: World, action: FaultAction): boolean {
     }
     case "drain":
       return onHost(world, action.node, (host) => world.operator.drain(host, action.downUs));
+    case "vm-end":
+    case "vm-move":
+    case "storage-gone":
+      return applyMachineFault(world, action, (ref) => resolve(world, ref));
     case "set-prio":
       return onHost(world, action.node, (host) => {
         const via = anyUp(world, null);
@@ -137,6 +142,7 @@ export function applyFault(world: World, action: FaultAction): boolean {
 export function healFaults(world: World): void {
   world.network.healAll();
   world.foreignUntilUs = 0;
+  healMachines(world);
   const listed = listedNodes(world);
   for (const host of world.hosts.values()) {
     host.disk.isFull = false;

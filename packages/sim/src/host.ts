@@ -14,6 +14,8 @@ import { MembershipProcess } from "./processes/membership-process.ts";
 import type { Process, Surroundings } from "./process.ts";
 import { Random } from "./random.ts";
 import { PROCESS_NAMES, type ProcessName } from "./schedule.ts";
+import { flushSockets } from "./vm-actor.ts";
+import { VmKernel } from "./vm-kernel.ts";
 import type { World } from "./world.ts";
 
 const KERNEL_COMMAND_LEAST_US = 300;
@@ -41,6 +43,12 @@ export class Host {
   kernel: Kernel;
   run = new RunDirectory();
   vm: NodeGates;
+  /** Null in a world without machines. */
+  vmKernel: VmKernel | null;
+  /** When this boot began, by its own clock. */
+  bootedLocalUs = 0;
+  /** The shared storage cannot be reached from here. */
+  storageGone = false;
   up = false;
   boot = 0;
   /** The announcer listens for others' claims. */
@@ -66,6 +74,7 @@ export class Host {
     );
     this.kernel = this.newKernel();
     this.vm = new NodeGates(this);
+    this.vmKernel = this.newVmKernel();
     this.bus = new LocalBus({
       nowUs: () => world.nowUs,
       at: (atUs, run) => world.at(atUs, run),
@@ -158,6 +167,8 @@ export class Host {
     this.kernel = this.newKernel();
     this.run = new RunDirectory();
     this.vm = new NodeGates(this);
+    this.vmKernel = this.newVmKernel();
+    this.bootedLocalUs = this.localUs();
     this.suspendedForUs = 0;
     this.suspendedUntilUs = 0;
     this.bus.lose(this.random("boot").between(BOOT_LEAST_US, BOOT_MOST_US) / 2);
@@ -215,6 +226,24 @@ export class Host {
       tickUs: () => random.between(0, 10_000),
       changed: () => this.world.checker.noteAnswering(this),
     });
+  }
+
+  private newVmKernel(): VmKernel | null {
+    if (this.world.vmNames.length === 0) return null;
+    const random = this.random("machine ticks");
+    const { boot } = this;
+    const kernel: VmKernel = new VmKernel({
+      localUs: () => this.localUs(),
+      tickUs: () => random.between(0, 10_000),
+      opened: (vm) => {
+        this.world.vmChecker?.noteOpened(this, vm);
+        // What waits in a socket goes out with the next attempt.
+        this.world.at(this.world.nowUs + random.between(0, 5_000), () => {
+          if (this.boot === boot && this.up) flushSockets(this, kernel, vm);
+        });
+      },
+    });
+    return kernel;
   }
 
   private busDelayUs(): number {

@@ -4,12 +4,16 @@ import type { Host } from "./host.ts";
 
 /**
  * The gates of virtual machines as far as a node lease decides them: what one grant opens the kernel shuts by
- * itself when the lease ends, whatever our processes do. The place of VMs in the simulator: an adapter for their
- * placement takes grants, orders and views here and tells the checker of every start (`noteVmStart`).
+ * itself when the lease ends, whatever our processes do. Machines themselves are in vm-actor.ts and vm-kernel.ts.
  */
 export class NodeGates {
   /** The host's own clock. */
   openUntilUs = Number.NEGATIVE_INFINITY;
+  /** The longest lease that was ever given to this boot: what is under way may open until then. */
+  grantedUntilUs = Number.NEGATIVE_INFINITY;
+  /** Since when, in real time, the lease runs without a break, and which term the evaluator had then. */
+  openedAtUs = Number.NEGATIVE_INFINITY;
+  openedInTerm = 0;
   private newest: { term: number; generation: number; stampUs: number } | null = null;
   private readonly host: Host;
 
@@ -18,7 +22,9 @@ export class NodeGates {
   }
 
   get open(): boolean {
-    return this.host.up && this.host.localUs() < this.openUntilUs;
+    const { host } = this;
+    // A kernel that stands still lets nothing through.
+    return host.up && host.nowUs() >= host.suspendedUntilUs && host.localUs() < this.openUntilUs;
   }
 
   /** The actuator takes a grant: too old ones, replayed ones and those of an earlier name open nothing. */
@@ -35,7 +41,12 @@ export class NodeGates {
       this.openUntilUs = Number.NEGATIVE_INFINITY;
       return;
     }
+    if (nowUs >= this.openUntilUs) {
+      this.openedAtUs = host.nowUs();
+      this.openedInTerm = grant.term;
+    }
     this.openUntilUs = grant.nodeLeaseEndUs;
+    this.grantedUntilUs = Math.max(this.grantedUntilUs, grant.nodeLeaseEndUs);
     host.world.checker.noteNodeGate(host);
   }
 }

@@ -88,6 +88,12 @@ export type FaultKind =
   | { kind: "service-broken"; node: NodeRef; forUs: number }
   /** The wall clock of one host is stepped; only incarnations look at it. */
   | { kind: "wall-step"; node: NodeRef; byMs: number }
+  /** A machine's guest ends, wherever it runs. Machines are named vm1, vm2, … */
+  | { kind: "vm-end"; vm: string }
+  /** Operator: move a machine live. */
+  | { kind: "vm-move"; vm: string; to: NodeRef }
+  /** One host, or all of them, cannot reach the shared storage. */
+  | { kind: "storage-gone"; node: NodeRef | "all"; forUs: number }
   /** Operator: hand the mastership to this node. */
   | { kind: "move"; target: NodeRef }
   /** Operator: stop Quorate on this node in good order; it is started again after `downUs`. */
@@ -118,6 +124,8 @@ export const QUIET: Noise = { loss: 0, duplicate: 0, late: 0, replay: 0, busLate
 
 export type Schedule = {
   noise: Noise;
+  /** So many virtual machines, on shared storage; none when absent. */
+  machines?: number;
   /** Sorted by time. Those after the end of the safety phase do not happen. */
   actions: FaultAction[];
 };

@@ -71,6 +71,7 @@ export class Settling {
       if (host.kernel.service !== "running")
         missing.push(`the service is ${host.kernel.service} on node ${host.id}`);
     }
+    missing.push(...(this.world.vmChecker?.missing() ?? []));
     const newest = this.newest();
     for (const { id } of configOf(newest.text).nodes) {
       const host = this.world.hosts.get(id);

@@ -11,6 +11,9 @@ import { Random } from "./random.ts";
 import { Routes } from "./routes.ts";
 import { type FaultAction, type Noise, QUIET, type Schedule } from "./schedule.ts";
 import { Settling } from "./settling.ts";
+import { VmChecker } from "./vm-checker.ts";
+import { firstRecords, vmNames } from "./vm-first.ts";
+import { SharedStorage } from "./vm-storage.ts";
 
 const TRACE_LIMIT = 200_000;
 
@@ -37,6 +40,10 @@ export class World {
   readonly checker: Checker;
   readonly operator: Operator;
   readonly settling: Settling;
+  /** Machines, their checker and their disks; none unless the schedule says so. */
+  readonly vmNames: readonly string[];
+  readonly vmChecker: VmChecker | null;
+  readonly storage: SharedStorage;
   readonly faults = new Map<string, number>();
   readonly skipped: FaultAction[] = [];
   readonly trace: string[] = [];
@@ -63,6 +70,9 @@ export class World {
     this.noiseSeed = noiseSeed;
     this.lastHolder = cluster.nodes[0]?.id ?? 1;
     this.checker = new Checker(this);
+    this.vmNames = vmNames(options.schedule.machines ?? 0);
+    this.vmChecker = this.vmNames.length > 0 ? new VmChecker(this) : null;
+    this.storage = new SharedStorage(this.checker);
     const nowUs = () => this.nowUs;
     const at = (atUs: number, run: () => void) => this.at(atUs, run);
     const hosts = () => this.hosts;
@@ -85,7 +95,11 @@ export class World {
     this.operator = new Operator(this);
     this.settling = new Settling(this);
     this.firstText = documentText(1, cluster, cluster.nodes);
-    for (const { id } of cluster.nodes) this.addHost(id, this.firstText).powerOn();
+    for (const [index, { id }] of cluster.nodes.entries()) {
+      const host = this.addHost(id, this.firstText);
+      host.disk.vmRecords = firstRecords(this.vmNames, index, cluster.nodes.length);
+      host.powerOn();
+    }
     for (const action of options.schedule.actions) {
       if (action.atUs < options.faultUs) this.at(action.atUs, () => this.strike(action));
     }

@@ -1,4 +1,9 @@
-import { type ConfigMessage, type GrantMessage } from "@quorate/contracts";
+import {
+  type ConfigMessage,
+  type GrantMessage,
+  type QuorumMessage,
+  type ReportMessage,
+} from "@quorate/contracts";
 import {
   createFailoverState,
   type FailoverConfig,
@@ -15,6 +20,7 @@ import { configOf } from "../documents.ts";
 import type { Host } from "../host.ts";
 import { SimulatedFilter } from "../kernel.ts";
 import { Process } from "../process.ts";
+import { VmActor } from "../vm-actor.ts";
 import { carryOut } from "./actuator-steps.ts";
 
 const LEAST_WAIT_US = 1000;
@@ -28,6 +34,8 @@ export class ActuatorProcess extends Process {
   /** The real gate, on the simulated kernel. A new one per life. */
   gate: LeaseGate | null = null;
   readonly host: Host;
+  /** Null in a world without machines. */
+  private actor: VmActor | null = null;
   private configText = "";
   private published = "";
   private nextReportLocalUs = 0;
@@ -58,11 +66,16 @@ export class ActuatorProcess extends Process {
     this.state = createFailoverState(config, host.localUs(), host.run.closed);
     host.bus.join(this.name);
     this.turn({ kind: "changed", what: "everything" });
+    if (host.vmKernel === null) return;
+    this.actor = new VmActor(this, host.vmKernel);
+    this.actor.start();
+    if (host.storageGone) this.storageChanged();
   }
 
   protected override onEnd(): void {
     this.state = null;
     this.gate = null;
+    this.actor = null;
     this.host.watching = false;
     this.host.bus.leave(this.name);
   }
@@ -74,6 +87,7 @@ export class ActuatorProcess extends Process {
   grant(grant: GrantMessage): void {
     this.deliver(() => {
       this.host.vm.onGrant(grant);
+      this.actor?.onGrant(grant);
       this.input({ kind: "grant", grant });
     });
   }
@@ -83,7 +97,55 @@ export class ActuatorProcess extends Process {
       if (text === this.configText) return;
       this.configText = text;
       this.input({ kind: "config", config: this.read(text) });
+      this.actor?.configure();
     });
+  }
+
+  /** The evaluator's whole judgement. On the bus as everything else, but drawn apart: worlds without machines stay the same. */
+  judged(message: QuorumMessage): void {
+    const { host } = this;
+    if (host.vmKernel === null || !host.bus.isConnected("evaluator")) return;
+    host.world.at(host.nowUs() + host.random("machines").between(100, 900), () => {
+      if (host.bus.isConnected(this.name)) this.deliver(() => this.actor?.onQuorum(message));
+    });
+  }
+
+  /** For what belongs to this life of the process. */
+  machines(life: number, act: (actor: VmActor) => void): void {
+    if (this.life === life) this.machinesMessage(act);
+  }
+
+  /** Another host says something. */
+  machinesMessage(act: (actor: VmActor) => void): void {
+    this.deliver(() => {
+      if (this.actor !== null) act(this.actor);
+    });
+  }
+
+  /** The hypervisor tells that something about a copy is different. */
+  machinesChanged(): void {
+    this.machinesMessage((actor) => actor.onHost({ kind: "changed" }));
+  }
+
+  storageChanged(): void {
+    const gone = this.host.storageGone ? ["san"] : [];
+    this.machinesMessage((actor) => actor.onHost({ kind: "storage", gone }));
+  }
+
+  moveMachine(vm: string, to: number): void {
+    this.machinesMessage((actor) => actor.onMaster({ kind: "move", vm, to }));
+  }
+
+  cleanChanged(): void {
+    this.published = "";
+    this.input({ kind: "tick" });
+  }
+
+  /** Clean is who holds neither a mastership nor machines that are not his. */
+  private withMachines(report: ReportMessage): ReportMessage {
+    const { actor } = this;
+    if (actor === null || actor.clean === report.cleanUnderTerm) return report;
+    return { ...report, cleanUnderTerm: null };
   }
 
   private read(text: string): FailoverConfig {
@@ -156,7 +218,7 @@ export class ActuatorProcess extends Process {
     const result = step(this.state, input, nowUs);
     this.state = result.state;
     for (const each of result.steps) this.begin(each.id, each.step);
-    const { report } = result;
+    const report = this.withMachines(result.report);
     if (report.able.code !== "STARTING") {
       const { tokenUs } = result.state.config;
       const text =

@@ -245,6 +245,7 @@ export class EvaluatorProcess extends Process {
     if (message === null || !(news || tells)) return;
     this.host.world.checker.noteQuorum(this.host, message);
     this.host.bus.publish(this.name, "quorum", message);
+    this.host.actuator.judged(message);
   }
 
   private schedule(nowUs: number, wakeAtUs: number): void {
