@@ -1,6 +1,6 @@
 /**
  * The words that a master and the hosts of virtual machines exchange. Every message is a complete statement of the
- * sender's present knowledge: a lost one heals by the next. See docs/adr, "Placements live with the owner".
+ * sender's present knowledge: a lost one heals by the next. See docs/adr/0013-placements-live-with-the-owner.md.
  */
 import type { NodeId } from "@quorate/contracts";
 
