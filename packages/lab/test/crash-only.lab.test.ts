@@ -57,7 +57,7 @@ describe("state that the disk gave back wrong", { timeout: TEST_LIMIT_MS }, () =
     expect(back.votes).toMatchObject({ total: 3, present: 3 });
     const history = await product.shell(slave, "quorate config log -n 1");
     expect(history).toContain(`lets nodes vote again that lost their state: ${slave}`);
-    expect((await product.shell(slave, "quorate log --raw -n 400")).toString()).toContain("STATE_CORRUPT");
+    expect(await product.shell(slave, "quorate log --raw -n 400")).toContain("STATE_CORRUPT");
     await product.shell(slave, "rm /var/lib/quorate/evaluator.json.refused");
     const after = await product.whole();
     expect(after.master).toBe(before.master);

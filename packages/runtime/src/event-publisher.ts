@@ -23,18 +23,30 @@ import type { Logger } from "./logger.ts";
  */
 export class SharedSequence {
   readonly #file: number;
+  #last = 0;
 
   constructor(path: string) {
     this.#file = openSync(path, "a", 0o600);
   }
 
-  /** The next number, from 1; no two calls on this node get the same. */
+  /**
+   * The next number, from 1; no two calls on this node get the same. While the run directory is full it goes on from
+   * the last one by itself, and two processes may then say the same: an event must end no service.
+   */
   next(): number {
-    writeSync(this.#file, ".");
+    try {
+      writeSync(this.#file, ".");
+    } catch (error) {
+      if (!["ENOSPC", "EDQUOT", "EROFS", "EIO"].includes((error as NodeJS.ErrnoException).code ?? ""))
+        throw error;
+      this.#last += 1;
+      return this.#last;
+    }
     const info = readFileSync(`/proc/self/fdinfo/${this.#file}`, "utf8");
     const position = /^pos:\s+(\d+)/m.exec(info);
     invariant(position !== null, "fdinfo has a position");
-    return Number(position[1]);
+    this.#last = Number(position[1]);
+    return this.#last;
   }
 
   close(): void {

@@ -11,7 +11,7 @@ import {
   eventSubject,
 } from "@quorate/contracts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Bus, createLogger, EventPublisher } from "../src/index.ts";
+import { type Bus, createLogger, EventPublisher, SharedSequence } from "../src/index.ts";
 import { freePort, makeBus, NatsFixture, plainConf, temporaryFolder, until } from "./nats-fixture.ts";
 
 let server: NatsFixture;
@@ -32,6 +32,12 @@ afterEach(async () => {
 });
 
 const logger = createLogger({ service: "test", node: 2, level: "silent" });
+
+it("a full run directory ends no service: numbers go on", () => {
+  const sequence = new SharedSequence("/dev/full");
+  expect([sequence.next(), sequence.next(), sequence.next()]).toEqual([1, 2, 3]);
+  sequence.close();
+});
 
 describe("events", () => {
   it("are CloudEvents of the registered form; what waits for the bus is sent when it comes", async () => {

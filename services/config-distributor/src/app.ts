@@ -24,6 +24,8 @@ const TICK_BUSY_MS = 250;
 const TICK_IDLE_MS = 1000;
 /** The bus's routes, and the operator's file should its watch have failed, are compared at least so often. */
 const COMPARE_MS = 5000;
+/** So many comparisons for one look at the document on the disk: it changes only when something is broken. */
+const REPAIR_EVERY = 5;
 
 /** Wires the register to the disk, the bus, the operator's file and the local nats-server. */
 export async function startDistributor(context: ServiceContext, lifecycle: Lifecycle): Promise<void> {
@@ -102,6 +104,15 @@ export async function startDistributor(context: ServiceContext, lifecycle: Lifec
     }
   }
 
+  async function repairDocument(): Promise<void> {
+    try {
+      await store.repair(loop.state.stored);
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      logger.error({ code: error.code, hint: error.hint }, error.message);
+    }
+  }
+
   let seen = "";
   let tick: NodeJS.Timeout | undefined;
   /** What follows from a new document or a new commit is done at once, not by the clock. */
@@ -131,7 +142,10 @@ export async function startDistributor(context: ServiceContext, lifecycle: Lifec
   // A predecessor may have written the routes and died before it said so.
   reloadNatsServer(context.runDir);
   file.watch(() => operatorFile.check());
+  let comparisons = 0;
   const compare = setInterval(() => {
+    comparisons += 1;
+    if (comparisons % REPAIR_EVERY === 0 && loop.state.persisting === null) void repairDocument();
     file.watch(() => operatorFile.check());
     operatorFile.check();
     void compareRoutes();

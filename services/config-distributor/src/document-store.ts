@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import {
   assertNever,
@@ -68,13 +68,21 @@ function entryName(ref: ConfigRef): string {
  * `running.json` follow from the newest entry and are put right when this opens.
  */
 export class DocumentStore {
+  readonly #where: Omit<DocumentPlaces, "encodeText">;
   readonly #place: Place;
   readonly #logger: Logger;
+  #isWriting = false;
   /** Oldest first. */
   #entries: HistoryEntry[];
   readonly #digests = new Set<string>();
 
-  private constructor(place: Place, entries: HistoryEntry[], logger: Logger) {
+  private constructor(
+    where: Omit<DocumentPlaces, "encodeText">,
+    place: Place,
+    entries: HistoryEntry[],
+    logger: Logger,
+  ) {
+    this.#where = where;
     this.#place = place;
     this.#entries = entries;
     this.#logger = logger;
@@ -102,7 +110,7 @@ export class DocumentStore {
     if (running.refused !== null) keepRefused(place, running, logger);
     mkdirSync(place.history, { recursive: true, mode: 0o700 });
     const { entries, newest } = readHistory(place.history, logger);
-    const store = new DocumentStore(place, entries, logger);
+    const store = new DocumentStore(where, place, entries, logger);
     const document = newerOf(newest, asDocument(running, place, tools));
     if (running.witness === "running.json" && newest !== null && running.ref !== null) {
       if (sameRef(newest.ref, running.ref)) return { store, document: newest };
@@ -125,8 +133,34 @@ export class DocumentStore {
     return this.#digests.has(digest);
   }
 
+  /**
+   * Compares what runs with what lies on the disk, and writes it anew when somebody or something changed it: a service
+   * that starts reads it there. Answers whether it had to. Throws QuorateError DISK_FULL.
+   */
+  async repair(document: StoredDocument): Promise<boolean> {
+    if (this.#isWriting || this.#isWhole(document)) return false;
+    this.#logger.error(
+      { ref: document.ref },
+      "running.conf is not what was written there; it is written anew",
+    );
+    await this.#write(document);
+    return true;
+  }
+
+  #isWhole(document: StoredDocument): boolean {
+    try {
+      const { witness, ref, bytes } = readRunningDocument({ ...this.#where, encodeText });
+      if (witness !== "running.json" || ref === null) return false;
+      return sameRef(ref, document.ref) && decodeText(bytes) === document.text;
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      return false;
+    }
+  }
+
   /** Makes a document durable. Never throws; after `surelyAbsent` no restart will find it. */
   async write(document: StoredDocument): Promise<StoreResult> {
+    this.#isWriting = true;
     try {
       await this.#write(document);
       return { ok: true };
@@ -134,6 +168,8 @@ export class DocumentStore {
       if (!(error instanceof QuorateError)) throw error;
       const path = join(this.#place.history, entryName(document.ref));
       return { ok: false, surelyAbsent: isSurelyAbsent(path), error };
+    } finally {
+      this.#isWriting = false;
     }
   }
 

@@ -126,6 +126,21 @@ describe("one damaged file", { timeout: 180_000 }, () => {
   });
 });
 
+it("what is damaged while the service runs is written anew from what it runs on", async () => {
+  await written();
+  const { store, document } = await open();
+  expect(await store.repair(document)).toBe(false);
+  for (const name of ["running.conf", "running.json"]) {
+    writeFileSync(at(name), "torn");
+    expect(await store.repair(document)).toBe(true);
+    expect(read()).toMatchObject({ witness: "running.json", ref: newest.ref, refused: null });
+  }
+  rmSync(at("running.conf"));
+  expect(await store.repair(document)).toBe(true);
+  expect(await store.repair(document)).toBe(false);
+  expect((await open()).document).toEqual(newest);
+});
+
 describe("nobody left who could vouch", { timeout: 180_000 }, () => {
   it("the operator's file is where the node starts to look for the others", async () => {
     await written();

@@ -17,7 +17,7 @@ interface Replayed {
   decided: unknown;
 }
 
-function split<Result extends { state: unknown }>(result: Result): Replayed {
+function split(result: { readonly state: unknown }): Replayed {
   const { state, ...decided } = result;
   return { state, decided };
 }
