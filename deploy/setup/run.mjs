@@ -13,6 +13,7 @@ const commands = {
   test: { file: "deploy/checks/main.ts", needsRoot: false },
   chaos: { file: "packages/lab/src/chaos.ts", needsRoot: true },
   "sim:mutations": { file: "packages/sim/src/mutations/main.ts", needsRoot: false },
+  "sim:scenarios": { file: "packages/sim/src/scenario/main.ts", needsRoot: false },
   "sim:adaptive": { file: "packages/sim/src/adaptive/main.ts", needsRoot: false },
   "bench:failover": { file: "packages/lab/src/bench-failover.ts", needsRoot: true },
 };

@@ -224,7 +224,8 @@ function noteReported(turn: Turn, report: ReportMessage): void {
   for (const name of Object.keys(reported.problems).sort()) {
     const reason = reported.problems[name];
     if (reason === undefined || found[name] !== undefined) continue;
-    tell(turn, { name: "problem_gone", old: name, new: null, reason });
+    const over = { ...reason, message: `It is over: ${reason.message}` };
+    tell(turn, { name: "problem_gone", old: name, new: null, reason: over });
   }
   reported.problems = found;
 }

@@ -4,5 +4,8 @@ export type { Generator, GeneratorInput } from "./generators/generator.ts";
 export type { ClusterSetup, Invariant, RunOptions, RunResult, Violation } from "./options.ts";
 export { clusterOf, runSeed } from "./run.ts";
 export type { FaultAction, NodeRef, Noise, ProcessName, Schedule, TrapPoint } from "./schedule.ts";
+export { firstDifference } from "./scenario/difference.ts";
+export { expectedLog, readScenario, type Scenario, scenarioNames } from "./scenario/folder.ts";
+export { runScenario, type ScenarioResult } from "./scenario/run-scenario.ts";
 export { shrink, type ShrinkOptions } from "./shrink.ts";
 export { campaignJson, campaignText, runText } from "./telling.ts";

@@ -28,7 +28,7 @@ describe("every scenario", () => {
   });
 
   test("there are at least 25, and the index names them all", () => {
-    expect(names.length).toBeGreaterThanOrEqual(10);
+    expect(names.length).toBeGreaterThanOrEqual(25);
     expect(readFileSync(join(SCENARIOS_FOLDER, "README.md"), "utf8")).toBe(indexPage());
   });
 });

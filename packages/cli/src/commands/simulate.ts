@@ -13,6 +13,7 @@ import {
 } from "@quorate/sim";
 import { type Command, Option } from "commander";
 import type { Output } from "../output.ts";
+import { listScenarios, showScenario } from "./scenario.ts";
 
 interface SimulateOptions {
   seeds: number;
@@ -25,6 +26,9 @@ interface SimulateOptions {
   generator?: string;
   workers?: number;
   json?: boolean;
+  scenario?: string;
+  scenarios?: string;
+  list?: boolean;
 }
 
 /** As in a run of one minute: three quarters with faults, one quarter to come back. */
@@ -60,13 +64,18 @@ export function addSimulate(
     )
     .option("--workers <number>", "threads; default: one per core", wholeNumber(1, 64))
     .addOption(new Option("--seed <seed>", "run this one seed only").argParser(wholeNumber(0, 2 ** 31)))
-    .option("--trace", "with --seed: print the whole story")
+    .option("--trace", "with --seed or --scenario: print the whole story")
+    .option("--scenario <name>", "live through this scenario, and print its log")
+    .option("--list", "list the scenarios")
+    .addOption(new Option("--scenarios <folder>", "where scenarios are; default: those of the source"))
     .option("--json", "print one last line of JSON");
   command.action(async () => end(await simulate(command.opts<SimulateOptions>(), output)));
 }
 
 async function simulate(options: SimulateOptions, output: Output): Promise<ExitCode> {
-  const { generator, seed, trace } = options;
+  const { generator, seed, trace, scenario } = options;
+  if (options.list === true) return listScenarios(options, output);
+  if (scenario !== undefined) return showScenario(scenario, options, output);
   if (generator !== undefined && generatorNamed(generator) === undefined) {
     const names = GENERATORS.map(({ name }) => name).join(", ");
     throw new QuorateError("USAGE", `There is no generator ${generator}.`, `Give one of: ${names}.`);
@@ -74,8 +83,8 @@ async function simulate(options: SimulateOptions, output: Output): Promise<ExitC
   if (trace === true && seed === undefined) {
     throw new QuorateError(
       "USAGE",
-      "--trace needs --seed.",
-      "Name the seed whose story is wanted: --seed 7 --trace.",
+      "--trace needs --seed or --scenario.",
+      "Name the seed or the scenario whose story is wanted: --seed 7 --trace.",
     );
   }
   const lengthUs = options.minutes * MINUTE_US;

@@ -136,11 +136,14 @@ export function deedOf(world: World, step: ScriptStep): Deed | null {
       });
     }
     case "replay":
-      return fault(`${step.count} recorded datagrams of ${name} are sent again to everybody.`, {
-        kind: "replay",
-        from: node,
-        count: step.count,
-      });
+      return {
+        sentence: `${step.count} recorded datagrams of ${name} are sent again to everybody.`,
+        strike: () => {
+          // Whoever recorded them does not need the sender to be up.
+          world.network.replay(node, step.count);
+          return null;
+        },
+      };
     case "routes-down":
       return blockRoutes(world, node, name, step.for);
     case "bus-loss":
@@ -286,7 +289,6 @@ function blockRoutes(world: World, node: NodeId, name: string, forUs: number): D
   return {
     sentence: `No nats-server of another node reaches that of ${name} for ${said(forUs)}; heartbeats pass.`,
     strike: () => {
-      world.struck("routes-down");
       world.routes.blocked.add(node);
       world.routes.look();
       world.at(world.nowUs + forUs, () => {
@@ -315,7 +317,6 @@ function loseState(
     strike: () => {
       const host = world.hosts.get(node);
       if (host === undefined || !host.up) return "the node is off";
-      world.struck("lose-state");
       const readers = what === "incarnation" ? (["membership"] as const) : PROCESS_NAMES.slice(1);
       for (const reader of readers) {
         if (reader === "actuator" || (reader === "distributor" && what === "evaluator")) continue;
@@ -336,7 +337,6 @@ function change(world: World, sentence: string, edit: (text: string) => string):
     strike: () => {
       const via = [...world.hosts.values()].find((host: Host) => host.up && host.distributor.running);
       if (via === undefined) return "nobody is up who could be asked";
-      world.struck("operator-change");
       world.operator.change(via, edit);
       return null;
     },
