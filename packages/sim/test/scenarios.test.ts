@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { firstDifference } from "../src/scenario/difference.ts";
 import { expectedLog, readScenario, SCENARIOS_FOLDER, scenarioNames } from "../src/scenario/folder.ts";
 import { indexPage } from "../src/scenario/index-page.ts";
+import { lineOfPath } from "../src/scenario/json-place.ts";
 import { runScenario } from "../src/scenario/run-scenario.ts";
 
 const names = scenarioNames();
@@ -40,6 +41,17 @@ test("the same scenario twice gives the same log, with or without a trace", asyn
   expect(second.log).toBe(first.log);
   expect(first.trace).toEqual([]);
   expect(second.trace.length).toBeGreaterThan(0);
+});
+
+test("the line of a value in JSON, and of the deepest part of a path that exists", () => {
+  const text = '{\n  "a": [1,\n    { "b\\"c": "}],",\n      "d": null },\n    [true]\n  ]\n}';
+  expect(JSON.parse(text)).toEqual({ a: [1, { 'b"c': "}],", d: null }, [true]] });
+  expect(lineOfPath(text, [])).toBe(1);
+  expect(lineOfPath(text, ["a", 0])).toBe(2);
+  expect(lineOfPath(text, ["a", 1, 'b"c'])).toBe(3);
+  expect(lineOfPath(text, ["a", 1, "d"])).toBe(4);
+  expect(lineOfPath(text, ["a", 2, 0])).toBe(5);
+  expect(lineOfPath(text, ["a", 1, "missing", "deeper"])).toBe(3);
 });
 
 describe("what is wrong with a scenario is said with its place", () => {
@@ -90,18 +102,18 @@ describe("what is wrong with a scenario is said with its place", () => {
   test("a step that there is not: line, path and what was meant", () => {
     const { code, message } = refusedScript((text) => text.replace('"power-cut"', '"power-cat"'));
     expect(code).toBe("SCENARIO_INVALID");
-    expect(message).toContain("script.json:5: steps[0]");
+    expect(message).toContain("script.json:4: steps[0]");
     expect(message).toContain("did you mean power-cut?");
   });
 
   test("a duration without its unit, a field too many, broken JSON, a step after the end", () => {
     expect(refusedScript((text) => text.replace('"6s"', '"6"')).message).toMatch(
-      /script\.json:5: steps\[0\]\.for: is no duration/,
+      /script\.json:4: steps\[0\]\.for: is no duration/,
     );
     expect(refusedScript((text) => text.replace('"6"', '"6s", "colour": 1')).message).toContain("colour");
     expect(
       refusedScript((text) => text.replace(', "colour": 1', "").replace('"1s"', '"99s"')).message,
-    ).toContain('script.json:5: steps[0].at: is not before "until"');
+    ).toContain('script.json:4: steps[0].at: is not before "until"');
     expect(refusedScript((text) => text.replace("{", "{ oops")).message).toMatch(/script\.json:1: /);
   });
 
