@@ -12,8 +12,8 @@ import { TOKEN_US } from "./vm-oracle.ts";
 
 interface Copy {
   state: SeenCopy["state"];
-  /** The version of the disk that its memory belongs to. */
-  memory: number;
+  /** Which execution of the machine it is: a start is a new one, a live migration goes on with the same. */
+  execution: number;
 }
 
 export interface Gate {
@@ -28,6 +28,8 @@ export interface Host {
   offsetUs: number;
   copies: Map<string, Copy>;
   gates: Map<string, Gate>;
+  /** Bytes that wait for an open gate, by machine: the executions that wrote them. */
+  sockets: Map<string, number[]>;
   disk: VmRecord[];
   marker: number;
   incarnation: number;
@@ -82,7 +84,7 @@ export function openGate(host: Host, vm: string, nowUs: number): Gate | undefine
 export function execute(
   host: Host,
   step: VmStep,
-  { nowUs, issuedAtUs, disks }: { nowUs: number; issuedAtUs: number; disks: ReadonlyMap<string, number> },
+  { nowUs, issuedAtUs, disks }: { nowUs: number; issuedAtUs: number; disks: Map<string, number> },
 ): VmOutcome {
   const copy = "vm" in step ? host.copies.get(step.vm) : undefined;
   switch (step.kind) {
@@ -109,14 +111,17 @@ export function execute(
       for (const vm of step.vms) host.gates.delete(vm);
       return { kind: "done" };
     case "reset-storage":
-      return openGate(host, step.vm, nowUs)?.storage === true ? failed("GATE_OPEN") : { kind: "done" };
+      if (openGate(host, step.vm, nowUs)?.storage === true) return failed("GATE_OPEN");
+      host.sockets.delete(step.vm);
+      return { kind: "done" };
     case "save-records":
       host.disk = step.records;
       return { kind: "done" };
     case "start-copy":
       if (copy !== undefined) return failed("EXISTS");
       if (host.storageGone || openGate(host, step.vm, nowUs)?.storage !== true) return failed("STORAGE_GONE");
-      host.copies.set(step.vm, { state: "running", memory: disks.get(step.vm) ?? 0 });
+      disks.set(step.vm, (disks.get(step.vm) ?? 0) + 1);
+      host.copies.set(step.vm, { state: "running", execution: disks.get(step.vm) ?? 0 });
       return { kind: "done" };
     case "pause-copy":
       if (copy?.state !== "running") return failed("NOT_RUNNING");
@@ -136,7 +141,7 @@ export function execute(
       return { kind: "done" };
     case "receive-copy":
       if (copy !== undefined) return failed("EXISTS");
-      host.copies.set(step.vm, { state: "incoming", memory: 0 });
+      host.copies.set(step.vm, { state: "incoming", execution: 0 });
       return { kind: "done" };
     case "cancel-migration": {
       const migration = host.migrating.get(step.vm);
@@ -153,7 +158,14 @@ export function failed(code: string): VmOutcome {
 }
 
 export function hostConfig(node: NodeId) {
-  return { node, tokenUs: TOKEN_US, memoryMib: 1000, vcpus: 4, shutdownGraceUs: 1_000_000, storageSettleUs: SETTLE_US };
+  return {
+    node,
+    tokenUs: TOKEN_US,
+    memoryMib: 1000,
+    vcpus: 4,
+    shutdownGraceUs: 1_000_000,
+    storageSettleUs: SETTLE_US,
+  };
 }
 
 export function relocatorConfig(node: NodeId, bootedAtUs: number) {
