@@ -192,6 +192,20 @@ export function deedOf(world: World, step: ScriptStep): Deed | null {
         node,
         forUs: step.for,
       });
+    case "vm-move":
+      return fault(`Operator: moves ${step.vm} live to node ${node}.`, {
+        kind: "vm-move",
+        vm: step.vm,
+        to: node,
+      });
+    case "vm-end":
+      return fault(`The guest of ${step.vm} ends.`, { kind: "vm-end", vm: step.vm });
+    case "storage-gone":
+      return fault(`${isAll ? "No node" : `${name} no longer`} reaches the storage for ${said(step.for)}.`, {
+        kind: "storage-gone",
+        node: isAll ? "all" : node,
+        forUs: step.for,
+      });
     case "service-crash":
       return fault(`The managed service of ${name} ends.`, { kind: "service-crash", node });
     case "service-broken":

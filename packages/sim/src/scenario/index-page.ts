@@ -41,6 +41,7 @@ files) is left out.
 | \`steps\` | in order; each has \`do\` and either \`at\` ("1.5s") or \`after\` (a reason's code, with \`by\`: a node's id, \`later\`: a duration) |
 | \`until\` | the end of the log; what is still broken then is mended, and the cluster has to settle |
 | \`show\` | codes that logs leave out and that are the point here |
+| \`machines\` | how many virtual machines there are, on shared storage |
 | \`noise\` | fractions of messages that are always lost, doubled, late: \`loss\`, \`duplicate\`, \`late\`, \`replay\`, \`busLate\` |
 | \`hole\` | the invariant that a known hole breaks: the run must break exactly that one |
 

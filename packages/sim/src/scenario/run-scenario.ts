@@ -45,7 +45,11 @@ export async function runScenario(
   );
   const world: World = new World({
     cluster,
-    schedule: { noise: { ...QUIET, ...withoutUndefined(script.noise) }, actions: [] },
+    schedule: {
+      noise: { ...QUIET, ...withoutUndefined(script.noise) },
+      actions: [],
+      machines: script.machines,
+    },
     noiseSeed: script.seed,
     faultUs: endUs,
     healUs: Math.max(SETTLE_LEAST_US, SETTLE_TOKENS * tokenUs),

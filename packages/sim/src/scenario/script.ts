@@ -21,6 +21,7 @@ const node = z.union([z.int().positive(), z.enum(["master", "slave"])], {
 const listed = z.int().positive();
 const process = z.enum(PROCESS_NAMES);
 const rate = z.number().gt(0).lt(1);
+const vm = z.string().regex(/^vm[1-9]\d*$/, 'is no machine; they are named "vm1", "vm2", … up to "machines"');
 const lasting = { for: duration };
 
 /** When a step is done: at an instant, or as soon as some node says something. */
@@ -75,6 +76,9 @@ const stepSchema = z.discriminatedUnion(
     deed("remove-address", { node }),
     deed("foreign-claim", lasting),
     deed("no-carrier", { node, ...lasting }),
+    deed("vm-move", { vm, node }),
+    deed("vm-end", { vm }),
+    deed("storage-gone", { node: z.union([node, z.literal("all")]), ...lasting }),
     deed("service-crash", { node }),
     deed("service-broken", { node, ...lasting }),
     deed("wall-step", { node, bySeconds: z.int() }),
@@ -107,6 +111,8 @@ const scriptSchema = z.strictObject({
   /** Of clocks' rates, delays and everything else that is drawn. */
   seed: z.int().min(0),
   description: z.string().min(1),
+  /** Virtual machines on shared storage, vm1 to vmN, dealt out to the nodes in turn. */
+  machines: z.int().min(0).max(20).default(0),
   /** What goes wrong all the time: fractions of messages. */
   noise: z
     .strictObject({ loss: rate, duplicate: rate, late: rate, replay: rate, busLate: rate })
