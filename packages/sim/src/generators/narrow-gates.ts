@@ -182,12 +182,15 @@ const changingVotes = inRounds({
   play(round) {
     const [first, second, third] = round.shuffled();
     if (first === undefined || second === undefined || third === undefined) return;
-    const target = round.random.pick([round.master, first]);
+    // Changes are asked of the first node: as master it may take one that nobody else ever hears of.
+    const asked = Math.min(...round.ids);
+    if (round.random.chance(0.6)) round.at(0, { kind: "move", target: asked });
+    const target = round.random.pick([asked, first]);
     round.at(0.5, { kind: "set-votes", node: target, votes: round.random.pick([0, 1, 2, 3, 5]) });
     if (round.random.chance(0.3)) round.at(0.55, { kind: "set-votes", node: second, votes: 3 });
     if (round.random.chance(0.4))
       round.at(round.between(0.3, 0.6), { kind: "disk-full", node: third, forUs: round.us(5) });
-    const at = round.between(0.45, 3);
+    const at = round.random.chance(0.5) ? round.between(0.1, 0.5) : round.between(0.45, 3);
     const { few, rest } = round.minority();
     const forUs = round.us(round.between(1.2, 4));
     switch (round.random.pick(["split", "split", "cut", "one-way", "reboot"] as const)) {
@@ -195,7 +198,7 @@ const changingVotes = inRounds({
         round.at(at, { kind: "partition", side: round.random.pick([few, rest]), forUs });
         break;
       case "cut":
-        round.at(at, { kind: "cut", node: round.master, direction: "both", peers: "all", forUs });
+        round.at(at, { kind: "cut", node: asked, direction: "both", peers: "all", forUs });
         break;
       case "one-way":
         round.at(at, { kind: "cut", node: round.master, direction: "out", peers: few, forUs });

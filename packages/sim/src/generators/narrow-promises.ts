@@ -64,6 +64,32 @@ const deafVoterForgets = inRounds({
   },
 });
 
+const forgetfulHeirs = inRounds({
+  name: "forgetful-heirs",
+  about:
+    "One node misses a change, one of those who stored it loses its state, and the third goes: two are left to elect.",
+  tokens: 11,
+  play(round) {
+    const { few, rest } = round.minority();
+    for (const node of few)
+      round.at(0, { kind: "cut", node, direction: "both", peers: "all", forUs: round.us(2) });
+    round.at(0.2, { kind: "set-prio", node: round.random.pick(rest), prio: 100 + round.number });
+    round.at(round.between(1, 1.8), {
+      kind: "lose-state",
+      node: round.random.pick(rest),
+      what: "evaluator",
+      downUs: round.us(round.between(0.002, 0.1)),
+    });
+    round.at(round.between(1.8, 2.2), {
+      kind: "cut",
+      node: round.master,
+      direction: "both",
+      peers: "all",
+      forUs: round.us(4),
+    });
+  },
+});
+
 const splitVote = inRounds({
   name: "split-vote",
   about:
@@ -219,13 +245,13 @@ const masterRestartsCut = inRounds({
 const masterForgets = inRounds({
   name: "master-forgets",
   about:
-    "The master restarts unheard by those who kept it in office, while one who is free already waits for a vote.",
+    "A master that some never heard of restarts, unheard by those who kept it in office: its own word is all there is.",
   tokens: 8,
   play(round) {
-    const node = round.master;
     const { few, rest } = round.minority();
-    // What the deaf still know of it must be too old to go on with.
-    const at = round.between(2.1, 2.8);
+    const [node, ...voters] = rest;
+    if (node === undefined) return;
+    const at = round.between(1.6, 2.4);
     round.at(0, {
       kind: "cut",
       node,
@@ -233,16 +259,22 @@ const masterForgets = inRounds({
       peers: few,
       forUs: round.us(at + round.between(0, 0.1)),
     });
+    round.at(0.3, { kind: "move", target: node });
     round.at(at - round.between(0, 0.06), {
       kind: "cut",
       node,
       direction: round.random.pick(["in", "both"]),
-      peers: rest,
+      peers: voters,
       forUs: round.us(round.between(0.4, 1.2)),
     });
     // Without its actuator it does not stand itself, and the kernel keeps what was opened.
     round.at(at, { kind: "crash", node, process: "actuator", downUs: round.us(2) });
-    round.at(at, { kind: "crash", node, process: "evaluator", downUs: round.us(round.between(0.002, 0.3)) });
+    round.at(at, {
+      kind: "crash",
+      node,
+      process: "evaluator",
+      downUs: round.us(round.between(0.002, 0.3)),
+    });
   },
 });
 
@@ -307,6 +339,7 @@ export const narrowPromises: readonly Generator[] = [
   deafVoterRestarts,
   deafVoterReboots,
   deafVoterForgets,
+  forgetfulHeirs,
   splitVote,
   unheardAfterTheVotes,
   halves,

@@ -45,7 +45,7 @@ function cell(text: string): string {
 }
 
 /** The page of the manual. */
-export function pageOf(all: readonly Row[], settled: readonly Mutation[]): string {
+export function pageOf(all: readonly Row[], settled: readonly Mutation[], total: number): string {
   const rows = all.filter((row) => row.mutation.settled === undefined);
   const lines = [
     "| guard | the rule | where | caught by | seeds | generator |",
@@ -66,7 +66,12 @@ export function pageOf(all: readonly Row[], settled: readonly Mutation[]): strin
     ),
   ];
   const caught = rows.filter(isCaught).length;
-  const summary = `${rows.length} guards, ${caught} of them missed when they are away.\n\n`;
+  const untried = total - rows.length;
+  const rest =
+    untried === 0
+      ? ""
+      : ` ${untried} more are listed and not yet run to their end: \`npm run sim:mutations -- --missing\` goes on with them.`;
+  const summary = `${rows.length} guards were removed, ${caught} of them are missed.${rest}\n\n`;
   const notes = rows
     .filter((row) => row.mutation.note !== undefined)
     .map((row) => `- \`${row.mutation.name}\`: ${row.mutation.note}`);

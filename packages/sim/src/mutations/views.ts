@@ -347,7 +347,7 @@ export const VIEWS: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("deaf-voter-forgets", 15)],
+    attempts: [seedsOf("forgetful-heirs", 20)],
   },
   {
     name: "amnesia-re-admitted-by-a-new-commit",
