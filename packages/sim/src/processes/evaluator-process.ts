@@ -39,6 +39,8 @@ export class EvaluatorProcess extends Process {
   state: QuorumState | null = null;
   private readonly host: Host;
   private message: QuorumMessage | null = null;
+  /** What the story was told last. */
+  private told: Pick<QuorumMessage, "role" | "leader"> | null = null;
   private unsaved: EvaluatorState | null = null;
   private held: Reason[] = [];
   private drainedUs = 0;
@@ -60,6 +62,7 @@ export class EvaluatorProcess extends Process {
     const config = configOf(text);
     const durable = host.disk.evaluator ?? amnesicState(config, refOf(0, text), host.id);
     this.message = null;
+    this.told = null;
     this.unsaved = null;
     this.held = [];
     this.drainedUs = 0;
@@ -243,9 +246,20 @@ export class EvaluatorProcess extends Process {
     const news = this.held.length > 0;
     this.held = [];
     if (message === null || !(news || tells)) return;
+    this.tellChange(message);
     this.host.world.checker.noteQuorum(this.host, message);
     this.host.bus.publish(this.name, "quorum", message);
     this.host.actuator.judged(message);
+  }
+
+  /** The events role_changed and master_changed, as the service's shell publishes them. */
+  private tellChange({ role, leader, reason }: QuorumMessage): void {
+    const { told, host } = this;
+    this.told = { role, leader };
+    if (told?.role !== role)
+      host.world.tell(() => `node ${host.id} evaluator role-${role}: ${reason.message}`);
+    if (told !== null && told.leader !== null && leader === null)
+      host.world.tell(() => `node ${host.id} evaluator MASTER_UNKNOWN: No master is known.`);
   }
 
   private schedule(nowUs: number, wakeAtUs: number): void {

@@ -14,9 +14,13 @@ const HIDDEN = new Set([
   "FILE_WRITTEN",
   "heard-both-ways",
   "LOADED",
+  // What the actuator makes of its evaluator's word, which stands before it.
+  "NOT_MASTER",
   "OK",
   "OPERATOR",
   "RESTAMPED",
+  // ROLE_TAKEN says it.
+  "role-master",
 ]);
 const TOGETHER_US = 60_000;
 const WHO_WIDTH = 11;
