@@ -55,7 +55,7 @@ export function mulberry(seed: number): () => number {
 }
 
 export const NODES: NodeId[] = [1, 2, 3];
-const SETTLE_US = 200_000;
+const SETTLE_US = 500_000;
 
 export function recordOf(
   vm: string,

@@ -25,7 +25,7 @@ import { Oracle, TOKEN_US } from "./vm-oracle.ts";
 
 const WRITE_EVERY_US = 30_000;
 /** What a slow network or array may hold back: less than what a start waits. */
-const HELD_BACK_US = 180_000;
+const HELD_BACK_US = 450_000;
 
 /** Three hosts with machines on a shared disk, in true time; checks the invariants at every event. */
 export class VmWorld {

@@ -22,7 +22,7 @@ import type { ActuatorProcess } from "./processes/actuator-process.ts";
 import type { VmKernel } from "./vm-kernel.ts";
 import { carryOutVm, failed } from "./vm-steps.ts";
 
-export const STORAGE_SETTLE_US = 250_000;
+const STORAGE_SETTLE_US = 500_000;
 const BOOT_GRACE_US = 3_000_000;
 const LEAST_WAIT_US = 1000;
 const WRITE_LEAST_US = 15_000;
@@ -30,7 +30,7 @@ const WRITE_MOST_US = 45_000;
 const CROSS_LEAST_US = 200;
 const CROSS_MOST_US = 3000;
 /** What a slow network or array may hold back: less than what a start waits. */
-const HELD_BACK_US = 200_000;
+const HELD_BACK_US = 450_000;
 
 /** One life of the actuator, for machines: both steps, on simulated drivers. Its kernel outlives it. */
 export class VmActor {

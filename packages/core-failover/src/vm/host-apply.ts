@@ -13,7 +13,7 @@ import {
   type VmTurn,
 } from "./host-state.ts";
 import type { StepError } from "../step.ts";
-import { sortedKeys } from "./words.ts";
+import { type CopyState, sortedKeys } from "./words.ts";
 
 /** Takes the answer to one step. An answer to a step nobody waits for is dropped. */
 export function takeVmOutcome(turn: VmTurn, id: number, outcome: VmOutcome): void {
@@ -101,8 +101,16 @@ function applyDone(turn: VmTurn, flight: VmFlight): void {
 function setCopy(turn: VmTurn, vm: string, state: NonNullable<VmFacts["copy"]>["state"]): void {
   const facts = factsFor(turn, vm);
   if (facts.copy === null) return;
+  const before = facts.copy.state;
   facts.copy = { ...facts.copy, state, sinceUs: turn.nowUs };
   facts.destroyed = false;
+  distrust(facts, before);
+}
+
+/** What a copy wrote against a shut gate, after its connections were reset, may wait in new ones: once it stops, again. */
+function distrust(facts: VmFacts, before: CopyState): void {
+  const ran = before === "running" || before === "starting" || before === "migrating";
+  if (ran && facts.copy?.state !== "running" && facts.storage === "clean") facts.storage = "dirty";
 }
 
 /** A shut counts for what no older renewal, of this life or the last, can open again. */
@@ -219,7 +227,9 @@ function takeSeen(turn: VmTurn, facts: VmFacts, seen: SeenCopy["state"] | null):
     if (seen === "running" || seen === "paused") facts.destroyed = false;
     return;
   }
-  if (copy.state !== seen) facts.copy = { ...copy, state: seen, sinceUs: nowUs };
+  if (copy.state === seen) return;
+  facts.copy = { ...copy, state: seen, sinceUs: nowUs };
+  distrust(facts, copy.state);
 }
 
 /** Open after a restart: the lease under which it was opened still runs, and with it the word of a master. */
