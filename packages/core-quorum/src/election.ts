@@ -177,10 +177,29 @@ export function advanceElection(state: QuorumState, nowUs: number): Reason[] {
   state.hindrance = null;
   state.eligibleSinceUs ??= nowUs;
   if (nowUs < state.eligibleSinceUs + standDelayUs(state, nowUs)) return [];
-  if (state.preVote === null || nowUs >= state.preVote.sinceUs + CANDIDACY_HEARTBEATS * timing.heartbeatUs) {
+  const askedLongEnough =
+    state.preVote !== null && nowUs >= state.preVote.sinceUs + CANDIDACY_HEARTBEATS * timing.heartbeatUs;
+  if (askedLongEnough && isRivalAsking(state, nowUs)) {
+    // Each helps the first who asked for as long as that one asks: rivals who need each other would ask for ever.
+    state.preVote = null;
+    state.standNotBeforeUs = nowUs + randomWaitUs(state);
+    return [];
+  }
+  if (state.preVote === null || askedLongEnough) {
     state.preVote = { term: highestTerm(state, nowUs) + 1, sinceUs: nowUs };
   }
   return tryStand(state, nowUs);
+}
+
+function isRivalAsking(state: QuorumState, nowUs: number): boolean {
+  return state.durable.voters.nodes.some(
+    ({ id }) => id !== state.durable.node && freshPeer(state, id, nowUs)?.ballot.preVote != null,
+  );
+}
+
+/** 2 to 5 heartbeats, so that rivals do not meet again. */
+function randomWaitUs(state: QuorumState): number {
+  return Math.round((2 + 3 * nextRandom(state)) * promiseTiming(state).heartbeatUs);
 }
 
 /** Stands once a quorum says that it would vote for this node. */
@@ -220,13 +239,12 @@ function highestTerm(state: QuorumState, nowUs: number): number {
   return term;
 }
 
-/** Gives a candidacy up for good and waits a random 2 to 5 heartbeats, so that rivals do not meet again. */
+/** Gives a candidacy up for good and waits a random time. */
 export function abandon(state: QuorumState, nowUs: number): Reason {
-  const { heartbeatUs } = promiseTiming(state);
   const { term } = state.durable;
   remember(state, { overTerm: term, successor: null, tried: [] });
   state.candidacy = null;
-  state.standNotBeforeUs = nowUs + Math.round((2 + 3 * nextRandom(state)) * heartbeatUs);
+  state.standNotBeforeUs = nowUs + randomWaitUs(state);
   return {
     code: "ELECTION_LOST",
     message: `Term ${term} was not won in ${CANDIDACY_HEARTBEATS} heartbeats.`,

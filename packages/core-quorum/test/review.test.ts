@@ -113,6 +113,35 @@ describe("holes that were closed", () => {
     cluster.runUntil(() => cluster.masters()[0] === 1, 25_000);
   });
 
+  test("three who need each other and each promised the next to help it do not go on asking for ever", () => {
+    // Four votes, three nodes: the simulator's lost datagrams brought the circle about.
+    const cluster = new TestCluster([...nodes, { id: 4, prio: 0 }]);
+    cluster.start(1, 2, 3);
+    const helped = new Map([
+      [1, 3],
+      [2, 1],
+      [3, 2],
+    ]);
+    for (const helper of helped.keys()) cluster.core(helper).standNotBeforeUs = Number.POSITIVE_INFINITY;
+    cluster.run(1500);
+    for (const [helper, asker] of helped) {
+      const core = cluster.core(helper);
+      core.standNotBeforeUs = 0;
+      core.eligibleSinceUs = cluster.nowUs - 5_000_000;
+      core.preVote = { term: 1, sinceUs: cluster.nowUs };
+      core.preVoteFor = { node: asker, term: 1 };
+    }
+    const untilUs = cluster.nowUs + 10_000;
+    cluster.loses = (from, to) => cluster.nowUs < untilUs && helped.get(to) !== from;
+    for (const helper of helped.keys()) cluster.give(helper, { kind: "tick" });
+    cluster.run(20);
+    for (const [helper, asker] of helped) {
+      expect(cluster.core(helper).preVoteFor?.node, `whom node ${helper} helps`).toBe(asker);
+      expect(cluster.core(helper).preVote, `node ${helper} asks`).not.toBeNull();
+    }
+    cluster.runUntil(() => cluster.masters().length === 1, 2000);
+  });
+
   test("a node that is told to stop while it stands does not stay master", () => {
     const cluster = settled();
     cluster.kill(1);
