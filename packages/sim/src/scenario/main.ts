@@ -23,7 +23,17 @@ async function main(): Promise<ExitCode> {
   let failed = 0;
   for (const name of names) {
     const scenario = readScenario(name);
-    const { log, violations, trace } = await runScenario(scenario, values);
+    const result = await runScenario(scenario, values).catch((error: unknown) => {
+      if (error instanceof QuorateError) return error;
+      throw error;
+    });
+    if (result instanceof QuorateError) {
+      // The others are told about all the same.
+      process.stdout.write(`${name}: ${result.message}\n`);
+      failed += 1;
+      continue;
+    }
+    const { log, violations, trace } = result;
     if (values.trace) process.stdout.write(`${trace.join("\n")}\n`);
     const difference = firstDifference(expectedLog(scenario) ?? "", log);
     if (values.rewrite && difference !== null) writeFileSync(join(scenario.folder, LOG_FILE), log);
