@@ -143,6 +143,8 @@ export const GATES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: [seedsOf("hand-over-in-trouble", 10)],
+    settled:
+      "A host answers only with the address on the interface and the gate open, so taking the address away first answers no more than shutting first. What the order buys: a removal that fails or is undone by others finds the gate shut already.",
   },
   {
     name: "address-before-gate",
@@ -156,6 +158,8 @@ export const GATES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: [seedsOf("hand-over-in-trouble", 10)],
+    settled:
+      "The same, on the way up: an open gate without the address answers for nobody. What the order buys: the announcement and the first answer come together. Argued from the kernel's rule, not run.",
   },
   {
     name: "shut-confirmed-by-reading-back",
@@ -195,6 +199,8 @@ export const GATES: readonly Mutation[] = [
     ],
     breaks: "any",
     attempts: [seedsOf("clean-cut", 10), seedsOf("hand-over-in-trouble", 10)],
+    settled:
+      "The kernel shuts by itself at the end of the lease, and every opening was made for less than that. Shutting at once is for a grant taken back early; the hand-over guards (shut-before-release) try that one.",
   },
   {
     name: "address-not-open-without-tables",

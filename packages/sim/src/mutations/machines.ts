@@ -133,11 +133,10 @@ export const MACHINES: readonly Mutation[] = [
     rule: "VM gates are per VM and open on lease and placement under this term: the lease.",
     edits: [
       {
-        file: GATES,
-        find: 'if (held === undefined || leaseVerdict(state, nowUs) !== "yes") {',
-        replace: "if (held === undefined) {",
+        file: "packages/core-failover/src/vm/host-state.ts",
+        find: "return Math.min(grant.nodeLeaseEndUs, grant.stampUs + config.tokenUs);",
+        replace: "return grant.stampUs + 600 * config.tokenUs;",
       },
-      { file: GATES, find: "  if (endUs - nowUs <= timing.leaseMinimumUs) return;\n", replace: "" },
     ],
     breaks: "any",
     attempts: RUNS,
