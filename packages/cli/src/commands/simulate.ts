@@ -20,7 +20,7 @@ interface SimulateOptions {
   from: number;
   nodes: number;
   token: number;
-  minutes: number;
+  seconds: number;
   seed?: number;
   trace?: boolean;
   generator?: string;
@@ -31,9 +31,9 @@ interface SimulateOptions {
   list?: boolean;
 }
 
-/** As in a run of one minute: three quarters with faults, one quarter to come back. */
-const FAULT_SHARE = 0.75;
-const MINUTE_US = 60_000_000;
+const SECOND_US = 1_000_000;
+/** What coming back may take at least, in tokens, where the run is long enough. */
+const HEAL_TOKENS = 15;
 /** What shrinking may take, in runs of one violation. */
 const SHRINK_RUNS = 200;
 const SHRINK_FAILED_MAX = 3;
@@ -57,7 +57,7 @@ export function addSimulate(
     .option("--from <seed>", "the first seed", wholeNumber(0, 2 ** 31), 1)
     .option("--nodes <number>", "nodes in the cluster", wholeNumber(3, 9), 3)
     .option("--token <ms>", "totem.token", wholeNumber(100, 60_000), 1000)
-    .option("--minutes <number>", "simulated time of each run", wholeNumber(1, 600), 1)
+    .option("--seconds <number>", "simulated time of each run", wholeNumber(20, 36_000), 60)
     .option(
       "--generator <name>",
       `one of: ${GENERATORS.map(({ name }) => name).join(", ")}; default: the seed decides`,
@@ -87,12 +87,14 @@ async function simulate(options: SimulateOptions, output: Output): Promise<ExitC
       "Name the seed or the scenario whose story is wanted: --seed 7 --trace.",
     );
   }
-  const lengthUs = options.minutes * MINUTE_US;
+  const lengthUs = options.seconds * SECOND_US;
+  // The last quarter is for coming back; of a short run, up to half.
+  const healUs = Math.max(lengthUs / 4, Math.min(lengthUs / 2, HEAL_TOKENS * options.token * 1000));
   const run = {
     nodes: options.nodes,
     tokenMs: options.token,
-    faultUs: Math.round(lengthUs * FAULT_SHARE),
-    healUs: Math.round(lengthUs * (1 - FAULT_SHARE)),
+    faultUs: Math.round(lengthUs - healUs),
+    healUs: Math.round(healUs),
     ...(generator === undefined ? {} : { generator }),
   };
   if (seed !== undefined && trace === true) return traceSeed({ ...run, seed }, options, output);
@@ -151,7 +153,7 @@ async function runMany(
 }
 
 /** The options that a replay needs besides the seed. */
-function again({ nodes, token, minutes, generator }: SimulateOptions): string {
+function again({ nodes, token, seconds, generator }: SimulateOptions): string {
   const chosen = generator === undefined ? "" : ` --generator ${generator}`;
-  return ` --nodes ${nodes} --token ${token} --minutes ${minutes}${chosen}`;
+  return ` --nodes ${nodes} --token ${token} --seconds ${seconds}${chosen}`;
 }
