@@ -145,6 +145,7 @@ function applyRenewed(turn: VmTurn, flight: VmFlight, leaseEndUs: number): void 
       });
     }
     facts.open = { network, storage };
+    facts.keptUntilUs = leaseEndUs;
   }
 }
 
@@ -243,6 +244,7 @@ function applyGatesSeen(turn: VmTurn, outcome: VmOutcome & { kind: "gates-seen" 
     if (record === null || record.released !== null || leaseVerdict(state, nowUs) !== "yes") continue;
     facts.open = { network, storage };
     facts.openUntilUs = Math.max(facts.openUntilUs, nowUs + remainingUs);
+    facts.keptUntilUs = nowUs + remainingUs;
     facts.storage = storage ? "in-use" : "dirty";
     facts.confirmed = storage ? record.placement : null;
     if (storage) facts.wasOut = false;

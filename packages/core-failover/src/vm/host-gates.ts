@@ -102,7 +102,7 @@ export function planGates(turn: VmTurn): void {
   const wanted: GateOpening[] = [];
   const close: string[] = [];
   let changed = false;
-  let openUntilUs = Number.MAX_SAFE_INTEGER;
+  let keptUntilUs = Number.MAX_SAFE_INTEGER;
   const renewal = state.flights["gates"];
   for (const vm of sortedKeys(state.vms)) {
     const facts = state.vms[vm];
@@ -112,7 +112,7 @@ export function planGates(turn: VmTurn): void {
       wanted.push(opening);
       const { open } = facts;
       if (open.network !== opening.network || open.storage !== opening.storage) changed = true;
-      openUntilUs = Math.min(openUntilUs, facts.openUntilUs);
+      keptUntilUs = Math.min(keptUntilUs, facts.keptUntilUs);
       continue;
     }
     if (isGateShut(facts, nowUs)) continue;
@@ -133,17 +133,17 @@ export function planGates(turn: VmTurn): void {
       renewal.overtaken = true;
     }
   }
-  planRenewal(turn, wanted, changed, openUntilUs);
+  planRenewal(turn, wanted, changed, keptUntilUs);
 }
 
-function planRenewal(turn: VmTurn, wanted: GateOpening[], changed: boolean, openUntilUs: number): void {
+function planRenewal(turn: VmTurn, wanted: GateOpening[], changed: boolean, keptUntilUs: number): void {
   const { state, nowUs, timing } = turn;
   if (wanted.length === 0) return;
   const endUs = leaseEndUs(state);
   wakeVmAt(turn, endUs);
   if (endUs - nowUs <= timing.leaseMinimumUs) return;
-  const gainUs = endUs - openUntilUs;
-  const urgent = openUntilUs - nowUs < timing.renewUrgentBelowUs && gainUs >= timing.renewGainUs / 8;
+  const gainUs = endUs - keptUntilUs;
+  const urgent = keptUntilUs - nowUs < timing.renewUrgentBelowUs && gainUs >= timing.renewGainUs / 8;
   if (!changed && gainUs < timing.renewGainUs && !urgent) return;
   const step = { kind: "renew-gates" as const, open: wanted, leaseEndUs: endUs, permitUs: timing.permitUs };
   if (!orderVmStep(turn, "gates", step)) return;

@@ -97,8 +97,9 @@ export interface VmFacts {
   wasOut: boolean;
   /** Its gate may be open until then at the latest: 0 when it was read back as shut. */
   openUntilUs: number;
-  /** What the last renewal left open. */
+  /** What the last renewal left open, and until when it surely stays so. */
   open: { network: boolean; storage: boolean };
+  keptUntilUs: number;
   /** Since when nothing passes: what was sent before that is over `storageSettleUs` later. */
   quietSinceUs: number;
   /** Connections to its storage: `dirty` ones may hold bytes from before the gate was shut. */
@@ -207,6 +208,7 @@ export function newFacts(state: VmHostState, vm: VmId): VmFacts {
     openUntilUs: state.startedAtUs + state.config.tokenUs,
     quietSinceUs: state.startedAtUs,
     open: { network: false, storage: false },
+    keptUntilUs: 0,
     storage: "dirty",
     begun: null,
     migrationTried: null,

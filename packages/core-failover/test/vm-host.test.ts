@@ -1,0 +1,323 @@
+import { describe, expect, it } from "vitest";
+import {
+  createVmHostState,
+  type PlacementName,
+  stepVmHost,
+  type VmHostInput,
+  type VmHostState,
+  type VmOrder,
+  type VmOutcome,
+  type VmRecord,
+  type VmReport,
+  type VmStatement,
+  type VmStep,
+} from "../src/index.ts";
+import { recordOf } from "./vm-model.ts";
+
+const TOKEN_US = 1_000_000;
+const START_US = 100_000_000;
+const OURS: PlacementName = { term: 1, number: 10 };
+
+/** One host whose steps are answered by hand, or at once by kind. */
+class Bench {
+  nowUs = START_US;
+  state: VmHostState;
+  steps: { id: number; step: VmStep }[] = [];
+  done: VmStep[] = [];
+  reports: VmReport[] = [];
+  reasons: string[] = [];
+  clean: number | null = null;
+  /** What the hypervisor and the kernel say when they are asked. */
+  copies: { vm: string; state: "running" | "paused" }[] = [];
+  open: { vm: string; network: boolean; storage: boolean; remainingUs: number }[] = [];
+  /** Kinds that are left without an answer. */
+  readonly held = new Set<VmStep["kind"]>();
+  number = 0;
+  term = 1;
+
+  constructor(records: VmRecord[] = [], incarnation = 1) {
+    const config = {
+      node: 1,
+      tokenUs: TOKEN_US,
+      memoryMib: 1000,
+      vcpus: 4,
+      shutdownGraceUs: 1_000_000,
+      storageSettleUs: 100_000,
+    };
+    this.state = createVmHostState(config, records, incarnation, this.nowUs);
+  }
+
+  input(input: VmHostInput): void {
+    const result = stepVmHost(this.state, input, this.nowUs);
+    this.state = result.state;
+    this.clean = result.cleanUnderTerm;
+    this.reasons.push(...result.reasons.map(({ code }) => code));
+    for (const effect of result.effects) {
+      if (effect.kind === "report") this.reports.push(effect.report);
+      else this.steps.push(effect);
+    }
+  }
+
+  /** Lets time go on with grants every T/10, answering what is asked. */
+  run(us: number, grants: "lease" | "none" | "out" = "lease"): void {
+    const endUs = this.nowUs + us;
+    while (this.nowUs < endUs) {
+      this.nowUs += 10_000;
+      if (grants !== "none" && this.nowUs % 100_000 === 0) this.grant(grants);
+      this.input({ kind: "tick" });
+      this.answerAll();
+    }
+  }
+
+  /** A host that is out knows of the view that removed it. */
+  grant(kind: "lease" | "out"): void {
+    const nodeLeaseEndUs = kind === "lease" ? this.nowUs + 990_000 : 0;
+    const grant = {
+      stampUs: this.nowUs,
+      term: this.term,
+      view: { term: this.term, number: kind === "out" ? 2 : 1 },
+      nodeLeaseEndUs,
+      out: kind === "out",
+    };
+    this.input({ kind: "grant", grant });
+    this.answerAll();
+  }
+
+  say(orders: VmOrder[], change: Partial<VmStatement> = {}): void {
+    this.number += 1;
+    const view = { term: this.term, number: 1 };
+    const { incarnation } = this.state;
+    this.input({
+      kind: "statement",
+      statement: {
+        term: this.term,
+        view,
+        number: this.number,
+        from: 2,
+        to: 1,
+        incarnation,
+        orders,
+        ...change,
+      },
+    });
+    this.answerAll();
+  }
+
+  answerAll(): void {
+    for (;;) {
+      const index = this.steps.findIndex(({ step }) => !this.held.has(step.kind));
+      const next = this.steps[index];
+      if (next === undefined) return;
+      this.steps.splice(index, 1);
+      this.done.push(next.step);
+      this.input({ kind: "done", id: next.id, outcome: this.#outcome(next.step) });
+    }
+  }
+
+  #outcome(step: VmStep): VmOutcome {
+    switch (step.kind) {
+      case "inspect-copies":
+        return { kind: "copies-seen", copies: this.copies };
+      case "inspect-gates":
+        return { kind: "gates-seen", open: this.open };
+      case "renew-gates":
+        return { kind: "renewed", leaseEndUs: step.leaseEndUs };
+      case "start-copy":
+      case "resume-copy":
+        this.copies = [{ vm: step.vm, state: "running" }];
+        return { kind: "done" };
+      case "pause-copy":
+        this.copies = [{ vm: step.vm, state: "paused" }];
+        return { kind: "done" };
+      case "destroy-copy":
+        this.copies = [];
+        return { kind: "done" };
+      default:
+        return { kind: "done" };
+    }
+  }
+
+  kinds(): string[] {
+    return this.done.map(({ kind }) => kind).filter((kind) => !kind.startsWith("inspect"));
+  }
+}
+
+function run(placement: PlacementName = OURS, waitUs = 0): VmOrder {
+  return { kind: "run", vm: "a", placement, record: recordAt(placement), waitUs };
+}
+
+function recordAt(placement: PlacementName): VmRecord {
+  return { ...recordOf("a"), placement, revision: 1, released: null };
+}
+
+/** A host on which the machine runs under a lease. */
+function running(): Bench {
+  const bench = new Bench();
+  bench.run(1_200_000);
+  bench.say([run()]);
+  bench.run(300_000);
+  bench.done = [];
+  return bench;
+}
+
+describe("a host of virtual machines", () => {
+  it("claims on disk, resets connections, opens the storage, starts, and opens the network last", () => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    bench.say([run()]);
+    bench.run(100_000);
+    expect(bench.kinds().slice(0, 5)).toEqual([
+      "save-records",
+      "reset-storage",
+      "renew-gates",
+      "start-copy",
+      "renew-gates",
+    ]);
+    const openings = bench.done.flatMap((step) => (step.kind === "renew-gates" ? [step.open] : []));
+    expect(openings[0]).toEqual([{ vm: "a", network: false, storage: true }]);
+    expect(openings[1]).toEqual([{ vm: "a", network: true, storage: true }]);
+  });
+
+  it("waits with a start for as long as it was told, from the receipt on its own clock", () => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    bench.say([run(OURS, 700_000)]);
+    bench.run(650_000);
+    expect(bench.kinds()).not.toContain("start-copy");
+    bench.run(100_000);
+    expect(bench.kinds()).toContain("start-copy");
+  });
+
+  it("shuts and pauses when the lease lapses, and resumes only on a word that came after it", () => {
+    const bench = running();
+    bench.run(1_200_000, "none");
+    expect(bench.kinds().slice(-2)).toEqual(["pause-copy", "reset-storage"]);
+    bench.done = [];
+    bench.run(500_000);
+    expect(bench.kinds()).toEqual([]);
+    bench.say([run()]);
+    bench.run(100_000);
+    expect(bench.kinds()[0]).toBe("renew-gates");
+    expect(bench.kinds()).toContain("resume-copy");
+  });
+
+  it("counts what it slept through: a fresh lease after a freeze brings no old word back", () => {
+    const bench = running();
+    bench.nowUs += 3_000_000;
+    bench.grant("lease");
+    bench.run(200_000);
+    expect(bench.reasons).toContain("VM_LEASE_LAPSED");
+    expect(bench.kinds()).toContain("pause-copy");
+    expect(bench.kinds()).not.toContain("renew-gates");
+  });
+
+  it.each([
+    ["for another life", { incarnation: 7 }],
+    ["of a term that is over", { term: 0 }],
+    ["older than the adopted one", { number: -1 }],
+    ["of an older view", { view: { term: 1, number: 0 } }],
+    ["for another host", { to: 2 }],
+  ] satisfies [string, Partial<VmStatement>][])("refuses a statement %s", (_what, change) => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    bench.say([]);
+    const { adopted } = bench.state;
+    bench.say([run()], change);
+    bench.run(100_000);
+    expect(bench.reasons).toContain("VM_ORDER_REFUSED");
+    expect(bench.state.adopted).toEqual(adopted);
+    expect(bench.kinds()).not.toContain("start-copy");
+  });
+
+  it("says that it has none only when the copy is gone, its connections too, what it sent is over, and the disk knows", () => {
+    const bench = running();
+    bench.held.add("save-records");
+    bench.say([{ kind: "destroy", vm: "a", owner: 2, forget: false }]);
+    const saysNone = () => bench.reports.at(-1)?.copies.length === 0;
+    bench.run(90_000);
+    expect(bench.kinds().slice(0, 3)).toEqual(["shut-gates", "destroy-copy", "reset-storage"]);
+    expect(saysNone()).toBe(false);
+    bench.run(200_000);
+    expect(saysNone()).toBe(false);
+    bench.held.clear();
+    bench.run(50_000);
+    expect(saysNone()).toBe(true);
+    expect(bench.reports.at(-1)?.records[0]?.released).toEqual({ to: null });
+  });
+
+  it("keeps the gates over a crash of its process: open gates prove that the lease never lapsed", () => {
+    const bench = new Bench([recordAt(OURS)], 2);
+    bench.copies = [{ vm: "a", state: "running" }];
+    bench.open = [{ vm: "a", network: true, storage: true, remainingUs: 600_000 }];
+    bench.run(300_000);
+    expect(bench.kinds()).toContain("renew-gates");
+    expect(bench.kinds()).not.toContain("pause-copy");
+    expect(bench.kinds()).not.toContain("shut-gates");
+  });
+
+  it("suspends what it finds running behind a shut gate after a crash", () => {
+    const bench = new Bench([recordAt(OURS)], 2);
+    bench.copies = [{ vm: "a", state: "running" }];
+    bench.run(1_500_000);
+    expect(bench.kinds()).toContain("pause-copy");
+    expect(bench.kinds()).not.toContain("renew-gates");
+    expect(bench.reports.at(-1)?.copies[0]).toMatchObject({ confirmed: false, wasOut: true });
+  });
+
+  it("resets connections again when a copy stops that ran on behind a shut gate", () => {
+    const bench = running();
+    // The gate runs out while the lease goes on; the reset is done, and the lease ends before the gate opens again.
+    bench.held.add("renew-gates");
+    bench.run(1_200_000);
+    expect(bench.kinds()).toContain("reset-storage");
+    bench.done = [];
+    bench.run(1_200_000, "none");
+    expect(bench.kinds()).toEqual(["pause-copy", "reset-storage"]);
+  });
+
+  it("never starts twice under one placement", () => {
+    const bench = running();
+    bench.copies = [];
+    bench.input({ kind: "changed" });
+    bench.answerAll();
+    bench.run(400_000);
+    bench.done = [];
+    bench.say([run()]);
+    bench.run(300_000);
+    expect(bench.kinds()).not.toContain("start-copy");
+    expect(bench.reports.at(-1)?.failures[0]).toMatchObject({ vm: "a", code: "VM_ENDED" });
+    bench.say([run({ term: 1, number: 11 })]);
+    bench.run(300_000);
+    expect(bench.kinds()).toContain("start-copy");
+  });
+
+  it("is clean under a term when it is out, with what it keeps suspended and what was given away destroyed", () => {
+    const bench = running();
+    bench.run(100_000, "out");
+    expect(bench.clean).toBeNull();
+    bench.run(300_000, "out");
+    // What it was told before its removal says nothing now.
+    expect(bench.clean).toBeNull();
+    const view = { term: 1, number: 2 };
+    bench.say([run()], { view });
+    bench.run(100_000, "out");
+    expect(bench.clean).toBe(1);
+    bench.say([{ kind: "destroy", vm: "a", owner: 2, forget: false }], { view });
+    expect(bench.copies).toEqual([]);
+    bench.run(300_000, "out");
+    expect(bench.clean).toBe(1);
+    expect(bench.kinds()).not.toContain("resume-copy");
+  });
+
+  it("destroys a copy that nobody ordered before it starts its own", () => {
+    const bench = new Bench();
+    bench.copies = [{ vm: "a", state: "running" }];
+    bench.run(1_200_000);
+    expect(bench.reasons).toContain("VM_FOREIGN");
+    expect(bench.kinds()).not.toContain("resume-copy");
+    bench.say([run()]);
+    bench.run(400_000);
+    expect(bench.kinds().indexOf("destroy-copy")).toBeGreaterThanOrEqual(0);
+    expect(bench.kinds().indexOf("destroy-copy")).toBeLessThan(bench.kinds().indexOf("start-copy"));
+  });
+});
