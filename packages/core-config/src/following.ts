@@ -11,7 +11,16 @@ import {
   refuse,
   startPersist,
 } from "./draft.ts";
-import { FETCH_LIMIT_US, type Fetching, fetchRetryUs, REFUSED_FOR_US, type RegisterInput } from "./state.ts";
+import {
+  FETCH_LIMIT_US,
+  type Fetching,
+  fetchRetryUs,
+  type Hint,
+  LEADERLESS_LEAST_US,
+  LEADERLESS_TOKENS,
+  REFUSED_FOR_US,
+  type RegisterInput,
+} from "./state.ts";
 
 /** The newest document that the leader has under the term in which it is followed. */
 function wantedFromLeader(draft: Draft, quorum: QuorumMessage): ConfigRef | null {
@@ -31,12 +40,12 @@ function startFetch(
   from: number,
   term: number,
   ref: ConfigRef,
-  repairing: ConfigRef | null,
+  why: { repairing: ConfigRef | null; leaderless: boolean } = { repairing: null, leaderless: false },
 ): void {
   const attempt = draft.state.nextAttempt;
   change(draft, {
     nextAttempt: attempt + 1,
-    fetching: { attempt, from, term, sinceUs: draft.nowUs, repairing },
+    fetching: { attempt, from, term, sinceUs: draft.nowUs, ...why },
   });
   draft.effects.push({ kind: "fetch", attempt, from, term, ref });
 }
@@ -53,7 +62,8 @@ function mayFetch(draft: Draft, ref: ConfigRef): boolean {
 export function follow(draft: Draft, quorum: QuorumMessage): void {
   if (!canPersist(draft)) return;
   const { leader } = quorum;
-  if (leader === null || leader === draft.state.self) return;
+  if (leader === null) return followAnybody(draft, quorum);
+  if (leader === draft.state.self) return;
   const wanted = wantedFromLeader(draft, quorum);
   if (wanted === null) return;
   const { stored } = draft.state;
@@ -62,6 +72,9 @@ export function follow(draft: Draft, quorum: QuorumMessage): void {
   if (order === 0) {
     if (wanted.digest !== stored.ref.digest) {
       refuse(draft, wanted, leader, forked(stored.ref, wanted), REFUSED_FOR_US);
+    } else if (stored.from !== leader && compareConfigRefs(quorum.stored, stored.ref) < 0) {
+      // It came from somebody else while nobody led; the evaluator counts it only as the leader's own.
+      startPersist(draft, { ...stored, from: leader });
     }
     return;
   }
@@ -74,7 +87,26 @@ export function follow(draft: Draft, quorum: QuorumMessage): void {
     startPersist(draft, { ref: wanted, text: stored.text, from: leader, reason, stickinessDue: false });
     return;
   }
-  if (mayFetch(draft, wanted)) startFetch(draft, leader, quorum.term, wanted, null);
+  if (mayFetch(draft, wanted)) startFetch(draft, leader, quorum.term, wanted);
+}
+
+/**
+ * While this node was away the list of nodes may have changed, and somebody may lead whom the list here does not
+ * name: then he is never heard, and nothing would ever be fetched from him. Any node with a newer document will do
+ * to learn the list from. It is run on, as every document is before it is committed; the evaluator counts it only
+ * when the leader himself turns out to have it.
+ */
+function followAnybody(draft: Draft, quorum: QuorumMessage): void {
+  const { state, nowUs } = draft;
+  const waitUs = Math.max(LEADERLESS_LEAST_US, LEADERLESS_TOKENS * state.config.tokenMs * 1000);
+  if (state.leaderlessSinceUs === null || nowUs - state.leaderlessSinceUs < waitUs) return;
+  const newest = state.hints.reduce<Hint | null>(
+    (best, hint) => (best === null || compareConfigRefs(hint.ref, best.ref) > 0 ? hint : best),
+    null,
+  );
+  if (newest === null || compareConfigRefs(newest.ref, state.stored.ref) <= 0) return;
+  if (!mayFetch(draft, newest.ref)) return;
+  startFetch(draft, newest.node, quorum.term, newest.ref, { repairing: null, leaderless: true });
 }
 
 /** Whether following the leader leads past what the evaluator has promised. */
@@ -99,7 +131,7 @@ export function repair(draft: Draft, quorum: QuorumMessage): void {
   }
   const source = draft.state.hints.find((hint) => sameContent(hint.ref, quorum.stored));
   if (source === undefined || !mayFetch(draft, quorum.stored)) return;
-  startFetch(draft, source.node, quorum.term, quorum.stored, quorum.stored);
+  startFetch(draft, source.node, quorum.term, quorum.stored, { repairing: quorum.stored, leaderless: false });
 }
 
 function forked(ours: ConfigRef, theirs: ConfigRef): Reason {
@@ -155,17 +187,38 @@ function objectionToFetched(
   return null;
 }
 
+/** What was asked for under one mastership must not arrive under the next as if it were its own. */
+function isStillWanted(
+  draft: Draft,
+  quorum: QuorumMessage,
+  { from, term, repairing, leaderless }: Fetching,
+  ref: ConfigRef,
+): boolean {
+  if (repairing !== null) return isBehindEvaluator(draft.state, quorum) && sameContent(ref, repairing);
+  if (leaderless) return quorum.leader === null;
+  return quorum.leader === from && quorum.term === term && ref.term === term;
+}
+
+function reasonToTake({ from, leaderless }: Fetching, ref: ConfigRef): Reason {
+  return leaderless
+    ? {
+        code: "CAUGHT_UP",
+        message: `Nobody is known to lead; node ${from} had ${formatRef(ref)}, which may name who does.`,
+        facts: { ...refFacts(ref), from },
+      }
+    : {
+        code: "REPAIRED",
+        message: `${formatRef(ref)} was promised by this node and no longer on its disk; node ${from} had it.`,
+      };
+}
+
 export function onFetched(draft: Draft, input: Extract<RegisterInput, { kind: "fetched" }>): void {
   const { fetching, stored } = draft.state;
   if (fetching === null || fetching.attempt !== input.attempt) return;
   const quorum = freshQuorum(draft.state, draft.nowUs);
   if (quorum === null || !canPersist(draft)) return failed(draft);
   const ref = fetching.repairing ?? input.ref;
-  // What was asked for under one mastership must not arrive under the next as if it were its own.
-  const isCurrent =
-    fetching.repairing === null
-      ? quorum.leader === fetching.from && quorum.term === fetching.term && input.ref.term === fetching.term
-      : isBehindEvaluator(draft.state, quorum) && sameContent(input.ref, fetching.repairing);
+  const isCurrent = isStillWanted(draft, quorum, fetching, input.ref);
   if (!isCurrent || compareConfigRefs(ref, stored.ref) <= 0) return failed(draft);
   const objection = objectionToFetched(draft, fetching, ref, input.text);
   if (objection !== null) {
@@ -174,13 +227,8 @@ export function onFetched(draft: Draft, input: Extract<RegisterInput, { kind: "f
     return;
   }
   change(draft, { fetching: null, fetchFailures: 0, refused: null });
-  const reason =
-    fetching.repairing === null
-      ? input.reason
-      : {
-          code: "REPAIRED",
-          message: `${formatRef(ref)} was promised by this node and no longer on its disk; node ${fetching.from} had it.`,
-        };
-  const from = fetching.repairing === null ? fetching.from : null;
+  const isLeaders = fetching.repairing === null && !fetching.leaderless;
+  const reason = isLeaders ? input.reason : reasonToTake(fetching, ref);
+  const from = isLeaders ? fetching.from : null;
   startPersist(draft, { ref, text: input.text, from, reason, stickinessDue: false });
 }

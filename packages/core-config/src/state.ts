@@ -41,6 +41,8 @@ export interface Fetching {
   readonly sinceUs: number;
   /** Asked to repair a register older than what the evaluator promised: exactly this content will do. */
   readonly repairing: ConfigRef | null;
+  /** Asked of any node, as none is known to lead: the list here may not name the one that does. */
+  readonly leaderless: boolean;
 }
 
 export interface RegisterState {
@@ -52,6 +54,8 @@ export interface RegisterState {
   readonly quorum: QuorumMessage | null;
   /** Sorted by node. */
   readonly hints: readonly Hint[];
+  /** Since when nobody is known to lead; null while somebody is. */
+  readonly leaderlessSinceUs: number | null;
   /** The mastership in force began while we watched; false for one that only lifted its term, or at our start. */
   readonly mastershipIsNew: boolean;
   /** A fresh master's first stamp waits until then. */
@@ -159,6 +163,9 @@ export const REFUSED_FOR_US = 30_000_000;
 /** The shell gives every fetch up earlier; this only heals a lost answer. */
 export const FETCH_LIMIT_US = 5_000_000;
 export const READMISSION_PAUSE_US = 5_000_000;
+/** So long nobody must lead before a document is taken from whoever has a newer one; in tokens, and at least. */
+export const LEADERLESS_TOKENS = 3;
+export const LEADERLESS_LEAST_US = 3_000_000;
 const FETCH_RETRY_MIN_US = 200_000;
 const FETCH_RETRY_MAX_US = 1_000_000;
 
@@ -173,6 +180,7 @@ export function createRegister(self: NodeId, stored: StoredDocument, config: Clu
     config,
     quorum: null,
     hints: [],
+    leaderlessSinceUs: null,
     mastershipIsNew: false,
     stampNotBeforeUs: 0,
     persisting: null,

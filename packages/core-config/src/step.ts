@@ -38,6 +38,7 @@ function onQuorum(draft: Draft, message: QuorumMessage): void {
   const isOtherLeader = before === null || before.leader !== message.leader || before.term !== message.term;
   change(draft, {
     quorum: message,
+    leaderlessSinceUs: message.leader === null ? (draft.state.leaderlessSinceUs ?? draft.nowUs) : null,
     mastershipIsNew: leads && (hasWon || draft.state.mastershipIsNew),
     ...(hasWon
       ? { stampNotBeforeUs: draft.nowUs + draft.state.config.tokenMs * STAMP_WAIT_US_PER_TOKEN_MS }

@@ -266,3 +266,89 @@ describe("a follower", () => {
     expect(registerProblems(hand.state, hand.nowUs)).toMatchObject([{ code: "EVALUATOR_SILENT" }]);
   });
 });
+
+describe("a node that knows of no leader", () => {
+  const alone = { role: "suspended", leader: null, term: 4, quorate: "no" } as const;
+  const newest = documentText(8, [...nodes, { id: 4, prio: 200 }]);
+
+  function hint(hand: Hand, node: number, term: number, text: string): readonly RegisterEffect[] {
+    const peer = {
+      node,
+      state: "joined" as const,
+      sinceUs: 0,
+      lastHeardUs: null,
+      bootId: null,
+      incarnation: null,
+      config: refOf(term, text),
+      links: [],
+      reason: { code: "TEST", message: "test" },
+    };
+    const { self } = hand.state;
+    const message = {
+      stampUs: hand.nowUs,
+      node: self,
+      bootId: "00",
+      incarnation: 1,
+      patience: 1,
+      peers: [peer],
+    };
+    return hand.give({ kind: "peers", message });
+  }
+
+  function leftBehind(): Hand {
+    const hand = new Hand(2, documentText(6, nodes), 4, 1);
+    hand.quorum(alone);
+    expect(hint(hand, 3, 5, newest)).toEqual([]);
+    return hand;
+  }
+
+  /** Fetched while nobody led, and on the disk. */
+  function caughtUp(): Hand {
+    const hand = leftBehind();
+    hand.nowUs += 3_000_000;
+    const [fetch] = hand.quorum(alone);
+    expect(fetch).toMatchObject({ kind: "fetch", from: 3, ref: refOf(5, newest) });
+    if (fetch?.kind !== "fetch") throw new Error("nothing was fetched");
+    const reason = { code: "TEST", message: "test" };
+    const taken = hand.give({
+      kind: "fetched",
+      attempt: fetch.attempt,
+      ref: fetch.ref,
+      text: newest,
+      reason,
+    });
+    expect(taken).toMatchObject([
+      { kind: "persist", document: { ref: { term: 5, version: 8 }, from: null } },
+    ]);
+    hand.persist(taken);
+    return hand;
+  }
+
+  it("waits for one, then takes the newest document from whoever has it, to learn who may lead", () => {
+    const hand = caughtUp();
+    expect(hand.state.config.nodes.map(({ id }) => id)).toEqual([1, 2, 3, 4]);
+    expect(hand.quorum(alone)).toEqual([]);
+  });
+
+  it("makes it the leader's own once the leader turns out to have it, so that the evaluator counts it", () => {
+    const hand = caughtUp();
+    hint(hand, 4, 5, newest);
+    const led = { role: "slave", leader: 4, term: 5, stored: refOf(4, documentText(6, nodes)) } as const;
+    const own = hand.quorum(led);
+    expect(own).toMatchObject([{ kind: "persist", document: { ref: { term: 5, version: 8 }, from: 4 } }]);
+    hand.persist(own);
+    expect(hand.quorum(led)).toEqual([]);
+    expect(hand.quorum({ ...led, stored: refOf(5, newest) })).toEqual([]);
+  });
+
+  it("takes nothing that was asked for in vain: a leader is known again", () => {
+    const hand = leftBehind();
+    hand.nowUs += 3_000_000;
+    const [fetch] = hand.quorum(alone);
+    if (fetch?.kind !== "fetch") throw new Error("nothing was fetched");
+    hand.quorum({ role: "slave", leader: 1, term: 6 });
+    const reason = { code: "TEST", message: "test" };
+    const { attempt, ref } = fetch;
+    expect(hand.give({ kind: "fetched", attempt, ref, text: newest, reason })).toEqual([]);
+  });
+});

@@ -151,7 +151,8 @@ function takeBallot(
   const timing = promiseTiming(state);
   const { node } = ballot;
   if (node === state.durable.node || nowUs - receivedAtUs > timing.staleUs) return false;
-  if (!electorateNodes(electoratesOf(state)).includes(node)) return false;
+  // Strangers are not heard. One who leads may be on a newer list than ours: it is to be had from him alone.
+  if (!ballot.master && !electorateNodes(electoratesOf(state)).includes(node)) return false;
   const known = state.peers.get(node)?.ballot.name;
   const retired = state.retiredBoots.get(node) ?? [];
   if (retired.includes(ballot.name.bootId)) return false;

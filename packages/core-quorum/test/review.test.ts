@@ -142,6 +142,36 @@ describe("holes that were closed", () => {
     cluster.runUntil(() => cluster.masters().length === 1, 2000);
   });
 
+  test("a node that was away while the list changed follows a master whom its own list does not name", () => {
+    // Found by the simulator: added while a node was cut off, and master by the time it came back.
+    const cluster = settled();
+    const config = makeConfig([...nodes, { id: 4, prio: 40 }], 2);
+    const { ballots } = cluster.member(1);
+    const said = ballots.at(-1);
+    if (said === undefined) throw new Error("node 1 has said nothing");
+    cluster.kill(1);
+    cluster.kill(3);
+    cluster.run(2500);
+    const stored = refOf(config, 9);
+    const ballot = {
+      ...said,
+      node: 4,
+      name: { bootId: "4".padStart(16, "0"), atUs: 1 },
+      term: 9,
+      follows: 4,
+      stored,
+    };
+    const heard = (more: Partial<typeof said>) =>
+      cluster.give(2, { kind: "heard", ballot: { ...ballot, ...more }, receivedAtUs: cluster.nowUs });
+    heard({ master: false });
+    expect(cluster.core(2).durable.follows).toBe(1);
+    heard({ name: { ...ballot.name, atUs: 2 } });
+    expect(cluster.core(2).durable).toMatchObject({ term: 9, follows: 4 });
+    cluster.give(2, { kind: "stored", ref: stored, from: 4, config });
+    expect(cluster.core(2).durable.stored).toEqual(stored);
+    expect(cluster.core(2).durable.voters.nodes.map(({ id }) => id)).toEqual([1, 2, 3, 4]);
+  });
+
   test("a node that is told to stop while it stands does not stay master", () => {
     const cluster = settled();
     cluster.kill(1);
