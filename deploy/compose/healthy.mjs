@@ -1,6 +1,6 @@
-// The container's health check: all four services answer that they are ready. Losing quorum is a state of the cluster
+// The container's health check: all five services answer that they are ready. Losing quorum is a state of the cluster
 // and not of this container: it stays healthy.
-const ports = [7401, 7402, 7403, 7404];
+const ports = [7401, 7402, 7403, 7404, 7405];
 const problems = await Promise.all(
   ports.map(async (port) => {
     try {
@@ -12,5 +12,5 @@ const problems = await Promise.all(
   }),
 );
 const found = problems.filter((problem) => problem !== null);
-console.log(found.length === 0 ? "all four are ready" : found.join("; "));
+console.log(found.length === 0 ? "all five are ready" : found.join("; "));
 process.exitCode = found.length === 0 ? 0 : 1;

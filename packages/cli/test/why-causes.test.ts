@@ -173,7 +173,7 @@ describe("quorate why names the cause", () => {
         ],
       ],
       "ruleset-flushed",
-      /somebody changed the gate's tables: table ip quorate is missing/,
+      /Somebody changed the gate's tables: table ip quorate is missing/,
     ],
     [
       "a foreign machine",
@@ -188,7 +188,7 @@ describe("quorate why names the cause", () => {
         ],
       ],
       "foreign-claim",
-      /another machine is at the address: aa:bb claims 10\.0\.0\.1/,
+      /on node 4: aa:bb claims 10\.0\.0\.1, which this node holds\.$/,
     ],
     [
       "the clock was set",

@@ -55,7 +55,15 @@ describe("quorate why", () => {
       ...MASTER,
       [60_500, A, "CARRIER", "vmbr0: carrier down."],
       ...LOST,
+      [
+        89_500,
+        A,
+        "NO_CARRIER",
+        "It is over: no carrier.",
+        { event: "failover.problem_gone", old: "NO_CARRIER" },
+      ],
       [90_000, Q, "MASTER_KNOWN", "Node 2 is master of term 2.", master(null, 2, 2)],
+      [90_010, Q, "VIEW_ADOPTED_OUT", "View 2.2 has 2 members; this node is not one of them."],
       [91_000, Q, "SLAVE", "In the view; follows node 2.", role("suspended", "slave", 2)],
     ];
     const explanation = why(told);
@@ -83,6 +91,19 @@ describe("quorate why", () => {
       [61_310, Q, "MASTER", "Master of term 1.", role("suspended", "master", 1)],
     ]);
     expect(explanation?.decision.code).toBe("process_exit");
+  });
+
+  it("what strikes right after an election is a story of its own; the same thing again is not", () => {
+    const killed = (atMs: number, name: string): Told => [
+      atMs,
+      S,
+      "process_exit",
+      `${name} ended.`,
+      { facts: { process: name, how: "killed by SIGKILL" } },
+    ];
+    expect(why([...MASTER, killed(3000, "membership")])?.decision.code).toBe("process_exit");
+    const down = [killed(60_500, "nats-server"), ...LOST, killed(62_000, "nats-server")];
+    expect(why([...MASTER, ...down])?.sentence).toMatch(/lost the mastership .* because nats-server/);
   });
 
   it("about a node, a term, a time; nothing when nothing is known", () => {

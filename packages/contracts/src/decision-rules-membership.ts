@@ -5,7 +5,7 @@ export const MEMBERSHIP_DECISIONS = {
   "heard-both-ways": {
     weight: "notable",
     rule: "A peer is joined while any link carries both ways: it is heard, and it says that it hears this node.",
-    otherwise: "Silence of one direction for half a token.",
+    otherwise: "Silence of one direction for 0.6 tokens.",
   },
   "not-heard-yet": {
     weight: "detail",
@@ -14,7 +14,7 @@ export const MEMBERSHIP_DECISIONS = {
   },
   "heartbeats-missing": {
     weight: "detail",
-    rule: "After half a token without a heartbeat on any link a peer is suspect; nobody is removed for that.",
+    rule: "After 0.6 tokens without a heartbeat on any link a peer is suspect; nobody is removed for that.",
     otherwise: "A heartbeat of the peer.",
   },
   "answer-missing": {
@@ -54,7 +54,7 @@ export const MEMBERSHIP_DECISIONS = {
   },
   "link-silent": {
     weight: "detail",
-    rule: "A link on which the peer was not heard for half a token is down.",
+    rule: "A link on which the peer was not heard for 0.6 tokens is down.",
     otherwise: "A heartbeat on this ring.",
   },
   "link-not-heard-by-peer": {

@@ -76,7 +76,8 @@ export const QUORUM_DECISIONS = {
   MASTER: {
     weight: "important",
     rule: "Master is who holds the master lease: acknowledged by a majority of the same term within the last token (INV-2).",
-    otherwise: "A majority that did not answer for a token.",
+    otherwise:
+      "A ballot of the old master within its promise, or a majority that does not answer for a token.",
   },
   SLAVE: {
     weight: "notable",

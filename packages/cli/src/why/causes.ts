@@ -27,7 +27,9 @@ const NOTICED_LATE_US = 1_500_000;
 
 /** Why the headline came about, as far as this node's journal can tell; null when nothing in it explains it. */
 export function causeOf(rows: readonly JournalRow[], headline: JournalRow): Cause | null {
-  const near = around(rows, headline, STORY_US, NOTICED_LATE_US);
+  const near = around(rows, headline, STORY_US, NOTICED_LATE_US).filter(
+    ({ event }) => event !== "failover.problem_gone",
+  );
   const own = () => ownTrouble(near, headline);
   const role = roleAfter(headline);
   if (isFirstOfBoot(rows, headline)) {
@@ -36,8 +38,15 @@ export function causeOf(rows: readonly JournalRow[], headline: JournalRow): Caus
   }
   if (role === "master") {
     const before = masterBefore(rows, headline);
-    if (before === headline.node) return own() ?? ownStart(rows, headline);
-    return ofOldMaster(rows, near, headline, before) ?? ownStart(rows, headline) ?? own();
+    if (before === headline.node) {
+      return own() ?? ownStart(rows, headline) ?? afterSuspension(rows, headline);
+    }
+    return (
+      ofOldMaster(rows, near, headline, before) ??
+      ownStart(rows, headline) ??
+      own() ??
+      afterSuspension(rows, headline)
+    );
   }
   if (role !== null) return own() ?? ofOthers(near, headline) ?? ownStart(rows, headline);
   if (headline.event === "quorum.master_changed") {
@@ -64,18 +73,33 @@ export function causeOf(rows: readonly JournalRow[], headline: JournalRow): Caus
   return own() ?? selfTold(headline);
 }
 
+/** Nobody led because this node, and perhaps all of them, had been suspended: that one's cause is this one's. */
+function afterSuspension(rows: readonly JournalRow[], headline: JournalRow): Cause | null {
+  const before = rows.slice(0, rows.indexOf(headline));
+  const lapsed = before.findLast((row) => roleAfter(row) === "suspended" && isSameBoot(row, headline));
+  if (lapsed === undefined || lapsed.old === null) return null;
+  const cause = causeOf(rows, lapsed);
+  if (cause === null) return null;
+  const phrase = `a majority is joined again, after this node had been suspended at ${clock(lapsed.wallMs)} because ${cause.phrase}`;
+  return { kind: cause.kind, phrase, rows: [...cause.rows, lapsed] };
+}
+
+/** A shorter stall explains something only when nothing else does: on a busy host there are many. */
+const LONG_STALL_MS = 500;
+
 /** What went wrong on this host itself, the most fundamental first. */
 function ownTrouble(near: readonly JournalRow[], headline: JournalRow): Cause | null {
   return (
     kernelPaused(near) ??
-    stopped(near) ??
+    stopped(near, LONG_STALL_MS) ??
     carrier(near) ??
     disk(near) ??
     killed(near) ??
     busAway(near) ??
     filter(near) ??
     clockStep(near) ??
-    operator(near, headline)
+    operator(near, headline) ??
+    stopped(near, 0)
   );
 }
 
@@ -87,13 +111,13 @@ function kernelPaused(near: readonly JournalRow[]): Cause | null {
   return { kind: "kernel-paused", phrase, rows: [row] };
 }
 
-function stopped(near: readonly JournalRow[]): Cause | null {
+function stopped(near: readonly JournalRow[], atLeastMs: number): Cause | null {
   for (const [code, kind] of [
     ["PROCESS_FROZEN", "processes-frozen"],
     ["PROCESS_STARVED", "host-overloaded"],
     ["PROCESS_BUSY", "process-busy"],
   ] as const) {
-    const rows = near.filter((row) => row.code === code);
+    const rows = near.filter((row) => row.code === code && durationUs(row) >= atLeastMs * 1000);
     if (rows.length === 0) continue;
     const worst = rows.reduce((left, right) => (durationUs(right) > durationUs(left) ? right : left));
     const services = [...new Set(rows.map(({ service }) => service))].sort();
@@ -141,12 +165,19 @@ function disk(near: readonly JournalRow[]): Cause | null {
   return row === undefined ? null : { kind: "disk-refused", phrase: lower(row.message), rows };
 }
 
+/** Nobody was there to see the processes end. */
+const SUPERVISOR_ENDS: readonly string[] = [
+  "node_start_after_kill",
+  "supervisor_restarted",
+  "SUPERVISOR_GONE",
+];
+
 /** Processes of ours that ended by themselves or by a signal. */
 function killed(near: readonly JournalRow[]): Cause | null {
   const rows = near.filter(({ code }) => code === "process_exit");
   const [first] = rows;
   if (first === undefined) {
-    const gone = near.find(({ code }) => code === "node_start_after_kill" || code === "SUPERVISOR_GONE");
+    const gone = near.find(({ code }) => SUPERVISOR_ENDS.includes(code));
     return gone === undefined ? null : { kind: "process-killed", phrase: lower(gone.message), rows: [gone] };
   }
   const names = [...new Set(rows.map((row) => textFact(row, "process") ?? "?"))];
@@ -181,7 +212,11 @@ function filter(near: readonly JournalRow[]): Cause | null {
   const claim = near.find(({ event }) => event === "failover.foreign_claim_seen");
   return claim === undefined
     ? null
-    : { kind: "foreign-claim", phrase: `another machine is at the address: ${claim.message}`, rows: [claim] };
+    : {
+        kind: "foreign-claim",
+        phrase: `another machine is at the address: ${lower(claim.message)}`,
+        rows: [claim],
+      };
 }
 
 function clockStep(near: readonly JournalRow[]): Cause | null {
@@ -234,12 +269,15 @@ function ofPeer(
   if (last !== undefined && last.new !== "joined") {
     return { ...peerPhrase(around(rows, last, STORY_US, 0), last, peer), rows: [last] };
   }
-  const removal = near.findLast(
-    (row) => row.event === "quorum.node_removed" && peerOf(row) === peer && row.monoUs <= headline.monoUs,
-  );
-  return removal === undefined
-    ? null
-    : { kind: "peer-removed", phrase: lower(removal.message), rows: [removal] };
+  const removal = near.findLast((row) => row.event === "quorum.node_removed" && peerOf(row) === peer);
+  if (removal === undefined) return null;
+  const silentUs = numberFact(removal, "silentUs");
+  if (removal.code !== "NODE_SILENT" || silentUs === null) {
+    return { kind: "peer-removed", phrase: lower(removal.message), rows: [removal] };
+  }
+  const since = clock(removal.wallMs - silentUs / 1000);
+  const phrase = `node ${peer} sent no new ballot after ${since} while its heartbeats went on: its quorum-evaluator or its bus is down, or frozen (that node's journal says which)`;
+  return { kind: "evaluator-silent", phrase, rows: [removal] };
 }
 
 function peerPhrase(

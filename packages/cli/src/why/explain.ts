@@ -37,7 +37,11 @@ export function explain(rows: readonly JournalRow[], headline: JournalRow): Expl
   const rule = decisionRule(headline.service, headline.code);
   const because = cause === null ? "" : ` because ${cause.phrase}`;
   const what = whatHappened(rows, headline);
-  const isItself = cause !== null && cause.rows.length === 0;
+  // The decision names its cause itself.
+  const isItself =
+    cause !== null &&
+    (cause.rows.length === 0 ||
+      (cause.rows.includes(headline) && what.endsWith(withoutStop(headline.message))));
   return {
     sentence: isItself ? `${what}.` : `${what}${because}.`,
     decision: headline,
@@ -45,7 +49,7 @@ export function explain(rows: readonly JournalRow[], headline: JournalRow): Expl
     rule: rule?.rule ?? null,
     otherwise: rule?.otherwise ?? null,
     before: chainBefore(rows, headline, cause),
-    after: chainAfter(rows, headline),
+    after: chainAfter(rows, headline).filter((row) => cause?.rows.includes(row) !== true),
     since: sinceThen(rows, headline),
   };
 }
@@ -88,8 +92,12 @@ function whatHappened(rows: readonly JournalRow[], row: JournalRow): string {
     case "failover.ability_changed":
       return `${at} ${who} became ${row.new === "able" ? "able" : "unable"} to serve`;
     default:
-      return `${at} on ${who}: ${row.message.replace(/\.$/, "")}`;
+      return `${at} on ${who}: ${withoutStop(row.message)}`;
   }
+}
+
+function withoutStop(sentence: string): string {
+  return sentence.replace(/\.$/, "");
 }
 
 function termBefore(rows: readonly JournalRow[], row: JournalRow): string {

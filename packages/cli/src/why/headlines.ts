@@ -70,7 +70,7 @@ export function severitiesOf(rows: readonly JournalRow[]): Severities {
     if (row.code === "RESUMED") resumed = row;
     const goesOn = resumed !== null && isSameBoot(resumed, row) && row.monoUs - resumed.monoUs < RESUMED_US;
     const returns = served && isSuspended;
-    found.set(row, goesOn && row.service === "quorum-evaluator" ? 40 : severityOf(row, returns));
+    found.set(row, goesOn && roleAfter(row) === "master" ? 40 : severityOf(row, returns));
     const role = roleAfter(row);
     if (role === null) continue;
     isSuspended = role === "suspended";
@@ -96,15 +96,43 @@ function severityOf(row: JournalRow, returns: boolean): number {
       return row.new === "no" ? 80 : 30;
     case "failover.ability_changed":
       return row.new === "unable" ? 65 : 30;
+    case "failover.problem_gone":
+      return 20;
     case "failover.gate_shut":
       return row.code === "LEASE_LAPSED" ? 68 : 47;
     case "membership.peer_state_changed":
       return row.new === "failed" || row.new === "one-way" ? 52 : row.new === "left" ? 50 : 10;
     case null:
-      return BY_CODE[row.code] ?? 0;
+      // To learn of one's removal when one is back is no news either.
+      return returns && row.code === "VIEW_ADOPTED_OUT" ? 40 : (BY_CODE[row.code] ?? 0);
     default:
       return Math.max(BY_EVENT[row.event] ?? 0, BY_CODE[row.code] ?? 0);
   }
+}
+
+/** What comes from outside, and of which the decisions before it cannot be the cause. */
+const FROM_OUTSIDE: readonly string[] = [
+  "process_exit",
+  "TABLES_LOST",
+  "CLOCK_STEPPED",
+  "DISK_REFUSED",
+  "CARRIER",
+  "MOVE_ORDERED",
+];
+const ELECTION_SEVERITY = 90;
+/** Who acts on something may write it down before who noticed it does. */
+const NOTICED_LATE_US = 1_000_000;
+
+/** Something else strikes after the story has had its end: another story, unless it is the same thing again. */
+function beginsAnew(story: readonly JournalRow[], row: JournalRow, severities: Severities): boolean {
+  if (!FROM_OUTSIDE.includes(row.code)) return false;
+  const isKnown = story.some(
+    ({ code, facts }) => code === row.code && facts["process"] === row.facts["process"],
+  );
+  const elections = story.filter((earlier) => (severities.get(earlier) ?? 0) >= ELECTION_SEVERITY);
+  return (
+    !isKnown && elections.length > 0 && elections.every(({ monoUs }) => row.monoUs - monoUs > NOTICED_LATE_US)
+  );
 }
 
 /** What happened in one go: no quiet of five seconds in it. Oldest first. */
@@ -115,7 +143,7 @@ export function stories(rows: readonly JournalRow[], severities: Severities): Jo
     if ((severities.get(row) ?? 0) < TOLD_FROM) continue;
     const story = found.at(-1);
     const goesOn = last !== null && isSameBoot(last, row) && row.monoUs - last.monoUs < STORY_US;
-    if (story !== undefined && goesOn) story.push(row);
+    if (story !== undefined && goesOn && !beginsAnew(story, row, severities)) story.push(row);
     else found.push([row]);
     last = row;
   }

@@ -4,10 +4,6 @@ import type { JournalRow } from "@quorate/journal-file";
 /** Decisions closer to each other than this belong to one story, at a token of a second. */
 export const STORY_US = 5_000_000;
 
-export function isEvent(row: JournalRow, name: string): boolean {
-  return row.event === name;
-}
-
 export function numberFact(row: JournalRow, name: string): number | null {
   const value = row.facts[name];
   return typeof value === "number" ? value : null;
