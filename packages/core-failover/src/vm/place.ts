@@ -22,7 +22,9 @@ export function placeAll(turn: RelocatorTurn): void {
     const newest = newestRecord(turn, vm);
     if (entry === undefined || newest === null) continue;
     if (!needsPlace(turn, entry, newest.record)) {
-      if (entry.owner !== null || newest.record.wanted !== "running") delete state.blocked[vm];
+      const gone = entry.owner !== null && !judgement.members.includes(entry.owner);
+      if (newest.record.wanted === "running" && gone) waitFor(turn, vm, entry.owner ?? 0, false);
+      else delete state.blocked[vm];
       continue;
     }
     if (mayBePlaced(turn, entry, newest)) waiting.push(planVmOf(turn, entry, newest));
@@ -47,14 +49,15 @@ export function placeAll(turn: RelocatorTurn): void {
 /** Nobody's, or of a host that is fenced: it may go elsewhere. */
 function needsPlace(turn: RelocatorTurn, entry: Entry, record: VmRecord): boolean {
   if (record.wanted !== "running") return false;
-  return entry.owner === null || isFencedFor(turn, entry.owner, record);
+  return entry.owner === null || isFenced(turn, entry.owner);
 }
 
 function mayBePlaced(turn: RelocatorTurn, entry: Entry, newest: { node: NodeId; record: VmRecord }): boolean {
   const { state, reign, nowUs } = turn;
   const { vm } = entry;
   const { config } = state;
-  if (newest.record.storage === "local" && reportOf(turn, newest.node) === null) {
+  const isHome = newest.record.storage === "local";
+  if (isHome && (reportOf(turn, newest.node) === null || isFenced(turn, newest.node))) {
     const message = `${vm} lies on a disk of node ${newest.node} and waits for that host.`;
     block(turn, vm, "VM_LOCAL_STORAGE", message, newest.node);
     return false;

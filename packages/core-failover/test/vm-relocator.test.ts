@@ -1,0 +1,368 @@
+import type { NodeId } from "@quorate/contracts";
+import { describe, expect, it } from "vitest";
+import {
+  type CopyReport,
+  createRelocatorState,
+  type Judgement,
+  OPEN_POLICY,
+  type PlanPolicy,
+  type PlacementName,
+  type RelocatorConfig,
+  type RelocatorInput,
+  type RelocatorState,
+  stepRelocator,
+  type VmOrder,
+  type VmRecord,
+  type VmReport,
+  type VmStatement,
+} from "../src/index.ts";
+import { recordOf } from "./vm-model.ts";
+
+const TOKEN_US = 1_000_000;
+const SETTLE_US = 300_000;
+const START_US = 500_000_000;
+
+/** The master, node 1 of three, and hosts that answer when they are told to. */
+class Desk {
+  nowUs = START_US;
+  state: RelocatorState;
+  statements = new Map<NodeId, VmStatement>();
+  effects: string[] = [];
+  codes: string[] = [];
+  hosts = new Map<NodeId, { copies: CopyReport[]; records: VmRecord[]; change: Partial<VmReport> }>();
+  fences: Judgement["fences"] = [];
+  members: NodeId[] = [1, 2, 3];
+  disarmed = false;
+  #sequence = 0;
+
+  constructor(change: Partial<RelocatorConfig> = {}) {
+    this.state = createRelocatorState({
+      node: 1,
+      nodes: [1, 2, 3],
+      tokenUs: TOKEN_US,
+      storageSettleUs: SETTLE_US,
+      bootGraceUs: 0,
+      bootedAtUs: 0,
+      policy: OPEN_POLICY,
+      ...change,
+    });
+    for (const node of [1, 2, 3]) this.hosts.set(node, { copies: [], records: [], change: {} });
+  }
+
+  input(input: RelocatorInput): void {
+    const result = stepRelocator(this.state, input, this.nowUs);
+    this.state = result.state;
+    this.codes.push(...result.reasons.map(({ code }) => code));
+    for (const effect of result.effects) {
+      this.effects.push(effect.kind);
+      if (effect.kind === "statement") this.statements.set(effect.statement.to, effect.statement);
+    }
+  }
+
+  judge(): void {
+    this.input({
+      kind: "judgement",
+      judgement: {
+        stampUs: this.nowUs,
+        term: 2,
+        master: true,
+        masterLeaseEndUs: this.nowUs + 990_000,
+        view: { term: 2, number: 4 - this.members.length },
+        members: this.members,
+        fences: this.fences,
+        disarmed: this.disarmed,
+      },
+    });
+  }
+
+  /** The host says what it has, having adopted the newest statement to it. */
+  answer(node: NodeId): void {
+    const host = this.hosts.get(node);
+    const statement = this.statements.get(node);
+    if (host === undefined) return;
+    this.#sequence += 1;
+    const adopted =
+      statement === undefined ? { term: 0, number: 0 } : { term: statement.term, number: statement.number };
+    this.input({
+      kind: "report",
+      report: {
+        node,
+        incarnation: 1,
+        sequence: this.#sequence,
+        adopted,
+        view: statement?.view ?? { term: 0, number: 0 },
+        copies: host.copies,
+        records: host.records,
+        failures: [],
+        memoryMib: 1000,
+        vcpus: 4,
+        storageGone: [],
+        ...host.change,
+      },
+    });
+  }
+
+  /** Time goes on, these hosts answering. */
+  go(nodes: NodeId[], us = 1_000_000): void {
+    const endUs = this.nowUs + us;
+    while (this.nowUs < endUs) {
+      this.nowUs += 100_000;
+      this.judge();
+      for (const node of nodes) this.answer(node);
+    }
+  }
+
+  replica(records: { node: NodeId; record: VmRecord }[] | null = []): void {
+    this.judge();
+    this.input({ kind: "replica", records });
+  }
+
+  orderTo(node: NodeId): VmOrder | undefined {
+    return this.statements.get(node)?.orders.find(({ vm }) => vm === "a");
+  }
+
+  runsAt(): NodeId[] {
+    return [1, 2, 3].filter((node) => this.orderTo(node)?.kind === "run");
+  }
+
+  blockedFor(): string | undefined {
+    return this.state.blocked["a"]?.code;
+  }
+
+  fence(node: NodeId, verdict: "yes" | "pending" = "yes", powerOff = false): void {
+    this.members = this.members.filter((member) => member !== node);
+    const atUs = verdict === "yes" ? this.nowUs : null;
+    this.fences = [...this.fences.filter((fence) => fence.node !== node), { node, verdict, atUs, powerOff }];
+  }
+}
+
+const OLD: PlacementName = { term: 1, number: 5 };
+
+function record(change: Partial<VmRecord> = {}): VmRecord {
+  return { ...recordOf("a"), placement: OLD, revision: 1, released: null, ...change };
+}
+
+function copy(change: Partial<CopyReport> = {}): CopyReport {
+  return { vm: "a", state: "running", placement: OLD, confirmed: true, wasOut: false, ...change };
+}
+
+/** Node 2 has run the machine since the last master's time. */
+function standing(change: Partial<VmRecord> = {}, config: Partial<RelocatorConfig> = {}): Desk {
+  const desk = new Desk(config);
+  desk.hosts.set(2, { copies: [copy()], records: [record(change)], change: {} });
+  desk.replica();
+  desk.go([1, 2, 3]);
+  return desk;
+}
+
+describe("the master's care for machines", () => {
+  it("asks everybody first, with no orders, and keeps what runs where it runs", () => {
+    const desk = new Desk();
+    desk.hosts.set(2, { copies: [copy()], records: [record()], change: {} });
+    desk.replica();
+    for (const node of [1, 2, 3]) desk.answer(node);
+    expect([...desk.statements.values()].map(({ orders }) => orders)).toEqual([[], [], []]);
+    desk.go([1, 2, 3]);
+    expect(desk.orderTo(2)).toMatchObject({ kind: "run", placement: OLD });
+    expect(desk.runsAt()).toEqual([2]);
+    expect(desk.effects).toContain("relocated");
+  });
+
+  it("takes silence for neither a refusal nor an end", () => {
+    const desk = standing();
+    desk.go([1, 3], 60_000_000);
+    expect(desk.runsAt()).toEqual([2]);
+    desk.fence(2, "pending");
+    desk.go([1, 3], 60_000_000);
+    expect(desk.codes).not.toContain("VM_PLACED");
+    expect(desk.blockedFor()).toBe("VM_OWNER_NOT_FENCED");
+  });
+
+  it("starts elsewhere once the owner is fenced, after what it sent is over, and says why it waits before", () => {
+    const desk = standing();
+    desk.fence(2, "yes");
+    desk.judge();
+    const [target] = desk.runsAt().filter((node) => node !== 2);
+    const order = desk.orderTo(target ?? 0);
+    expect(order).toMatchObject({ kind: "run", placement: { term: 2 } });
+    expect(order?.kind === "run" && order.waitUs).toBeGreaterThanOrEqual(SETTLE_US);
+  });
+
+  it("waits for everybody, not only for the owner", () => {
+    const desk = new Desk();
+    desk.replica([{ node: 2, record: record() }]);
+    desk.fence(2, "yes");
+    desk.go([1], 30_000_000);
+    expect(desk.codes).not.toContain("VM_PLACED");
+    expect(desk.blockedFor()).toBe("VM_WAITS_FOR_ANSWER");
+    desk.go([1, 3]);
+    expect(desk.codes).toContain("VM_PLACED");
+  });
+
+  it("counts an order on its way as carried out until the host has taken its withdrawal", () => {
+    const desk = new Desk();
+    desk.replica([{ node: 2, record: record() }]);
+    desk.fence(2, "yes");
+    desk.go([1, 3]);
+    const [first] = desk.runsAt();
+    if (first === undefined) throw new Error("not placed");
+    const other = first === 1 ? 3 : 1;
+    const old = desk.statements.get(first);
+    // The first host neither takes the order nor says anything new; after a minute the order is withdrawn.
+    desk.go([other], 62_000_000);
+    expect(desk.orderTo(first)).toBeUndefined();
+    desk.go([other], 20_000_000);
+    expect(desk.runsAt()).toEqual([]);
+    expect(desk.statements.get(first)?.number).toBeGreaterThan(old?.number ?? 0);
+    desk.go([1, 3], 2_000_000);
+    expect(desk.runsAt()).toHaveLength(1);
+  });
+
+  it("tries elsewhere, later and later, when a host refuses", () => {
+    const desk = new Desk();
+    desk.replica([{ node: 2, record: record({ released: { to: null } }) }]);
+    const tried: NodeId[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      desk.go([1, 2, 3], 6_000_000);
+      const [node] = desk.runsAt();
+      const order = desk.orderTo(node ?? 0);
+      if (node === undefined || order?.kind !== "run") throw new Error("not placed");
+      tried.push(node);
+      desk.hosts.set(node, {
+        copies: [],
+        records: [record({ placement: order.placement, released: { to: null } })],
+        change: {
+          failures: [{ vm: "a", placement: order.placement, code: "NO_SPACE", message: "No space." }],
+        },
+      });
+      desk.answer(node);
+      expect(desk.state.blocked["a"]?.message).toContain("No space.");
+    }
+    expect(new Set(tried).size).toBe(3);
+  });
+
+  it.each([
+    ["VM_LOCAL_STORAGE", { storage: "local" as const }, {}],
+    ["VM_NEEDS_HUMAN", { gated: false }, {}],
+    ["VM_NO_ROOM", { memoryMib: 5000 }, {}],
+    ["VM_NO_ROOM", {}, { policy: { ...OPEN_POLICY, blocked: [1, 3] } satisfies PlanPolicy }],
+  ])("says %s when a machine of a fenced host cannot go elsewhere", (code, change, config) => {
+    const desk = standing(change, config);
+    desk.fence(2, "yes");
+    desk.go([1, 3]);
+    expect(desk.blockedFor()).toBe(code);
+    expect(desk.codes).not.toContain("VM_PLACED");
+  });
+
+  it("takes a host that is proved off for fenced, also for what no gate holds", () => {
+    const desk = standing({ gated: false });
+    desk.fence(2, "yes", true);
+    desk.go([1, 3]);
+    expect(desk.codes).toContain("VM_PLACED");
+  });
+
+  it("blames the storage when no host reaches it, and nothing is stopped for it", () => {
+    const desk = standing();
+    for (const node of [1, 2, 3]) {
+      const host = desk.hosts.get(node);
+      if (host !== undefined) host.change = { storageGone: ["san"] };
+    }
+    desk.go([1, 2, 3], 5_000_000);
+    expect(desk.orderTo(2)).toMatchObject({ kind: "run", placement: OLD });
+    desk.fence(2, "yes");
+    desk.go([1, 3]);
+    expect(desk.blockedFor()).toBe("VM_STORAGE_GONE");
+  });
+
+  it("waits after a cold start for a host that nobody has seen yet", () => {
+    const desk = new Desk({ bootedAtUs: START_US, bootGraceUs: 20_000_000 });
+    desk.replica([{ node: 2, record: record() }]);
+    desk.fence(2, "yes");
+    desk.go([1, 3], 15_000_000);
+    expect(desk.blockedFor()).toBe("VM_BOOT_GRACE");
+    desk.go([1, 3], 6_000_000);
+    expect(desk.codes).toContain("VM_PLACED");
+  });
+
+  it("places nothing while automation is off, and keeps what runs", () => {
+    const desk = standing();
+    desk.disarmed = true;
+    desk.fence(2, "yes");
+    desk.go([1, 3]);
+    expect(desk.blockedFor()).toBe("DISARMED");
+  });
+
+  it("lets the existing placement win, and has the other copy destroyed", () => {
+    const desk = standing();
+    desk.hosts.set(3, {
+      copies: [copy({ placement: { term: 1, number: 2 }, confirmed: false })],
+      records: [],
+      change: {},
+    });
+    desk.go([1, 2, 3]);
+    expect(desk.orderTo(3)).toMatchObject({ kind: "destroy", owner: 2 });
+    expect(desk.orderTo(2)).toMatchObject({ kind: "run", placement: OLD });
+  });
+
+  it("does not resume a copy that may have been overtaken while its host was out", () => {
+    const desk = new Desk();
+    desk.hosts.set(2, {
+      copies: [copy({ state: "paused", confirmed: false, wasOut: true })],
+      records: [record()],
+      change: {},
+    });
+    desk.replica();
+    desk.fence(3, "yes");
+    desk.go([1, 2]);
+    expect(desk.orderTo(2)).toMatchObject({ kind: "destroy" });
+    // When everybody answers and knows of nothing newer, it is as good as new.
+    const whole = new Desk();
+    whole.hosts.set(2, desk.hosts.get(2) ?? { copies: [], records: [], change: {} });
+    whole.replica();
+    whole.go([1, 2, 3]);
+    expect(whole.orderTo(2)).toMatchObject({ kind: "run", placement: OLD });
+  });
+
+  it("passes a machine on only when its source says, from its disk, that it is over and where it went", () => {
+    const desk = standing();
+    desk.input({ kind: "move", vm: "a", to: 3 });
+    desk.go([1, 2, 3], 300_000);
+    const incoming = desk.orderTo(3);
+    if (incoming?.kind !== "incoming") throw new Error("no target");
+    const target = incoming.placement;
+    expect(desk.orderTo(2)?.kind).toBe("run");
+    const waiting = copy({ placement: target, state: "incoming", confirmed: false });
+    desk.hosts.set(3, { copies: [waiting], records: [], change: {} });
+    desk.go([1, 2, 3], 300_000);
+    expect(desk.orderTo(2)).toMatchObject({ kind: "migrate", to: 3, target });
+    desk.hosts.set(3, { copies: [{ ...waiting, state: "incoming-complete" }], records: [], change: {} });
+    desk.hosts.set(2, {
+      copies: [copy({ state: "moved-out", confirmed: false })],
+      records: [record()],
+      change: {},
+    });
+    desk.go([1, 2, 3], 500_000);
+    expect(desk.runsAt()).toEqual([]);
+    desk.hosts.set(2, { copies: [], records: [record({ released: { to: target } })], change: {} });
+    desk.go([1, 2, 3], 300_000);
+    expect(desk.orderTo(3)).toMatchObject({ kind: "run", placement: target });
+    expect(desk.codes).toContain("VM_MOVED");
+  });
+
+  it("says nothing under a lease that has lapsed", () => {
+    const desk = standing();
+    desk.statements.clear();
+    desk.nowUs += 5_000_000;
+    desk.input({ kind: "tick" });
+    desk.answer(2);
+    expect(desk.statements.size).toBe(0);
+  });
+
+  it("moves machines off a host that takes nothing any more", () => {
+    const desk = standing();
+    const { config } = desk.state;
+    desk.input({ kind: "config", config: { ...config, policy: { ...OPEN_POLICY, blocked: [2] } } });
+    desk.go([1, 2, 3], 300_000);
+    expect(desk.codes).toContain("VM_MOVING");
+  });
+});
