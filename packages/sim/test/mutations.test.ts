@@ -23,15 +23,11 @@ describe("the simulator notices", () => {
   // Few and quick; the whole table is `npm run sim:mutations`.
   // Two processes each, on machines that may be busy: hence the long limit.
   const quick = ["strict-majority", "promise-renewed", "promise-after-restart", "silence-after-reboot"];
-  test.for(quick)(
-    "%s, when it is away, and nothing when it is there",
-    async (name) => {
-      const mutation = MUTATIONS.find((each) => each.name === name);
-      if (mutation === undefined) throw new Error(`no mutation ${name}`);
-      const row = await runMutation(mutation, 1);
-      expect(row).toMatchObject({ failure: null, controls: [], seeds: 1 });
-      expect(row.caught?.invariant).toMatch(/^INV-/);
-    },
-    180_000,
-  );
+  test.for(quick)("%s, when it is away, and nothing when it is there", { timeout: 180_000 }, async (name) => {
+    const mutation = MUTATIONS.find((each) => each.name === name);
+    if (mutation === undefined) throw new Error(`no mutation ${name}`);
+    const row = await runMutation(mutation, 1);
+    expect(row).toMatchObject({ failure: null, controls: [], seeds: 1 });
+    expect(row.caught?.invariant).toMatch(/^INV-/);
+  });
 });

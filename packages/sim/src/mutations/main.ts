@@ -82,16 +82,19 @@ async function main(): Promise<number> {
   };
   const open = options.missing ? mutations.filter((mutation) => !isKnown(mutation)) : mutations;
   const wanted = options.table ? [] : open;
+  const failed = new Map<string, Row>();
   await runMutations(wanted, {
     jobs: wholeNumber("jobs", options.jobs) ?? availableParallelism(),
     seedsLimit,
     done: (row) => {
-      records.keep(row);
+      // A run that failed says nothing of the guard.
+      if (row.failure === null) records.keep(row);
+      else failed.set(row.mutation.name, row);
       const stream = options.json ? process.stderr : process.stdout;
       stream.write(`${lineOf(row)}\n`);
     },
   });
-  const rows = mutations.flatMap((mutation) => records.of(mutation) ?? []);
+  const rows = mutations.flatMap((mutation) => failed.get(mutation.name) ?? records.of(mutation) ?? []);
   if (options.write) {
     const settled = MUTATIONS.filter((mutation) => mutation.settled !== undefined);
     const all = MUTATIONS.flatMap((mutation) => records.of(mutation) ?? []);

@@ -167,8 +167,9 @@ export const REGISTER_GUARDS: readonly Mutation[] = [
     edits: [
       {
         file: FOLLOWING,
-        find: "? quorum.leader === fetching.from && quorum.term === fetching.term && input.ref.term === fetching.term",
-        replace: "? quorum.leader !== undefined",
+        find: "const isCurrent = isStillWanted(draft, quorum, fetching, input.ref);",
+        replace:
+          "const isCurrent = fetching.attempt >= 0 || isStillWanted(draft, quorum, fetching, input.ref);",
       },
     ],
     breaks: "safety",
