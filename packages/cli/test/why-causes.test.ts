@@ -102,7 +102,7 @@ describe("quorate why names the cause", () => {
         [61_050, Q, "PROCESS_STARVED", "Starved.", { facts: { lateMs: 1200, cpuPressurePercent: 93.5 } }],
       ],
       "host-overloaded",
-      /got no CPU for 1\.2 s .* the host is overloaded \(CPU pressure 93\.5 %\)/,
+      /got no CPU for 1\.2 s .* the host is overloaded; pressure on the host: CPU 94 %/,
     ],
     [
       "the kernel stood still",

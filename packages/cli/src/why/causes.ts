@@ -84,17 +84,20 @@ function afterSuspension(rows: readonly JournalRow[], headline: JournalRow): Cau
   return { kind: cause.kind, phrase, rows: [...cause.rows, lapsed] };
 }
 
-/** A shorter stall explains something only when nothing else does: on a busy host there are many. */
+/** Shorter stalls explain something only when nothing better does: on a busy host there are many. */
+const SURE_STALL_MS = 1500;
 const LONG_STALL_MS = 500;
+const HIGH_PRESSURE_PERCENT = 20;
 
 /** What went wrong on this host itself, the most fundamental first. */
 function ownTrouble(near: readonly JournalRow[], headline: JournalRow): Cause | null {
   return (
     kernelPaused(near) ??
-    stopped(near, LONG_STALL_MS) ??
+    stopped(near, SURE_STALL_MS) ??
     carrier(near) ??
     disk(near) ??
     killed(near) ??
+    stopped(near, LONG_STALL_MS) ??
     busAway(near) ??
     filter(near) ??
     clockStep(near) ??
@@ -128,15 +131,28 @@ function stopped(near: readonly JournalRow[], atLeastMs: number): Cause | null {
     const long = seconds(durationUs(worst) / 1000);
     const from = clock(worst.wallMs - durationUs(worst) / 1000);
     const verb = services.length > 1 ? "were" : "was";
-    const pressure = numberFact(worst, "cpuPressurePercent");
+    const pressure = pressureText(worst);
     const phrases = {
-      "processes-frozen": `${who} ${verb} frozen for ${long} from ${from} on (SIGSTOP, a frozen container, or the kernel blocked them)`,
-      "host-overloaded": `${who} got no CPU for ${long} from ${from} on: the host is overloaded${pressure === null ? "" : ` (CPU pressure ${pressure} %)`}`,
+      "processes-frozen": `${who} ${verb} frozen for ${long} from ${from} on (SIGSTOP, a frozen container, or the kernel blocked them${pressure})`,
+      "host-overloaded": `${who} got no CPU for ${long} from ${from} on: the host is overloaded${pressure}`,
       "process-busy": `${who} ${verb} busy with one thing for ${long} from ${from} on`,
     };
     return { kind, phrase: phrases[kind], rows };
   }
   return null;
+}
+
+/** What the kernel said of the host's load then, where it is worth a word; empty when nothing is. */
+function pressureText(row: JournalRow): string {
+  const words = [
+    ["cpuPressurePercent", "CPU"],
+    ["memoryPressurePercent", "memory"],
+    ["ioPressurePercent", "disk"],
+  ].flatMap(([fact = "", name = ""]) => {
+    const percent = numberFact(row, fact);
+    return percent === null || percent < HIGH_PRESSURE_PERCENT ? [] : [`${name} ${Math.round(percent)} %`];
+  });
+  return words.length === 0 ? "" : `; pressure on the host: ${words.join(", ")}`;
 }
 
 function carrier(near: readonly JournalRow[]): Cause | null {
