@@ -61,7 +61,7 @@ function obstacle(state: QuorumState, nowUs: number): Reason | null {
   if (own === undefined) return say("NOT_LISTED", "This node is not in the node list.");
   if (own.prio === 0) return say("PRIO_ZERO", "A node with prio 0 votes but never leads.");
   if (state.wonTerm !== null || state.candidacy !== null)
-    return say("BUSY", "This node is master or candidate.");
+    return say("BUSY", state.wonTerm === null ? "This node stands for master." : "This node is master.");
   if (state.leaving || state.closing !== null) return say("LEAVING", "This node gives up its role.");
   const lastMaster = state.durable.voters.nodes.toSorted(compareRank)[0]?.id;
   if (state.disarmed && lastMaster !== durable.node && namedSuccessor(state) !== durable.node) {
@@ -80,7 +80,7 @@ function obstacle(state: QuorumState, nowUs: number): Reason | null {
     const { present: votes, quorum } = countVotes(electoratesOf(state), joined);
     return say(
       "NO_QUORUM",
-      `Only ${votes} votes are joined, ${quorum} are needed; a node that lost its state has none.`,
+      `Votes joined: ${votes}, needed: ${quorum}; a node that lost its state has none.`,
     );
   }
   const notNewer = (node: NodeId) => {

@@ -1,4 +1,4 @@
-import type { Ballot, Echo, GrantMessage, QuorumMessage, Reason, Role } from "@quorate/contracts";
+import type { Ballot, Echo, GrantMessage, NodeId, QuorumMessage, Reason, Role } from "@quorate/contracts";
 import { compareConfigRefs } from "@quorate/contracts";
 import { mayVote, ownAbility } from "./election.ts";
 import { absentNodes } from "./fencing.ts";
@@ -103,12 +103,14 @@ function roleReason(state: QuorumState, nowUs: number): Reason {
       };
     case "slave":
       if (state.closing !== null) return state.closing.reason;
+      if (state.wonTerm !== null) return lapsed(state.wonTerm);
+      if (knownMaster(state, nowUs) === null)
+        return state.hindrance === null
+          ? { code: "SLAVE", message: "In the view, without a master, and about to stand." }
+          : withHindrance(state, "SLAVE", "In the view, without a master.");
       return {
         code: "SLAVE",
-        message:
-          durable.follows === null
-            ? "In the view; no master is known."
-            : `In the view; follows node ${durable.follows}.`,
+        message: `In the view; follows node ${durable.follows}.`,
         facts: { follows: durable.follows, term: durable.term },
       };
     case "suspended":
@@ -119,15 +121,27 @@ function roleReason(state: QuorumState, nowUs: number): Reason {
         };
       if (durable.out)
         return { code: "OUT", message: "This node was removed from the view and is not yet back in." };
-      if (state.wonTerm !== null)
-        return {
-          code: "NO_LEASE",
-          message: `The master lease of term ${state.wonTerm} ran out: no quorum acknowledges this master.`,
-        };
-      return (
-        state.hindrance ?? { code: "NO_LEASE", message: "No quorum has granted this node a lease lately." }
-      );
+      if (state.wonTerm !== null) return lapsed(state.wonTerm);
+      return withHindrance(state, "NO_LEASE", "No quorum has granted this node a lease lately.");
   }
+}
+
+function lapsed(term: number): Reason {
+  const message = `The master lease of term ${term} ran out: no quorum acknowledges this master.`;
+  return { code: "NO_LEASE", message };
+}
+
+/** What is the case, and why this node does nothing about it: it would have to stand, and may not. */
+function withHindrance({ hindrance }: QuorumState, code: string, what: string): Reason {
+  if (hindrance === null) return { code, message: what };
+  return { ...hindrance, message: `${what} ${hindrance.message}` };
+}
+
+/** Whom this node is promised to and hears as a master. */
+function knownMaster(state: QuorumState, nowUs: number): NodeId | null {
+  const running = runningPromise(state, nowUs);
+  if (running === null || running.to === state.durable.node) return null;
+  return state.peers.get(running.to)?.ballot.master === true ? running.to : null;
 }
 
 export function buildQuorumMessage(state: QuorumState, nowUs: number): QuorumMessage {
@@ -136,6 +150,7 @@ export function buildQuorumMessage(state: QuorumState, nowUs: number): QuorumMes
   const { tokenUs, heartbeatUs } = promiseTiming(state);
   const role = roleOf(state, nowUs);
   const running = runningPromise(state, nowUs);
+  const leader = role === "master" ? durable.node : knownMaster(state, nowUs);
   const votes = countVotes(electorates, (node) => {
     const peer = state.peers.get(node);
     return node === durable.node
@@ -146,12 +161,6 @@ export function buildQuorumMessage(state: QuorumState, nowUs: number): QuorumMes
           state.peerStates.get(node)?.state === "joined";
   });
   const settling = nowUs < state.startedAtUs + 3 * tokenUs;
-  const leader =
-    role === "master"
-      ? durable.node
-      : running !== null && running.to !== durable.node && state.peers.get(running.to)?.ballot.master === true
-        ? running.to
-        : null;
   return {
     stampUs: nowUs,
     node: durable.node,

@@ -63,7 +63,9 @@ export class EventDiff {
       const reason: Reason = {
         code: now.leader === null ? "MASTER_UNKNOWN" : "MASTER_KNOWN",
         message:
-          now.leader === null ? "No master is known." : `Node ${now.leader} is master of term ${term}.`,
+          now.leader === null
+            ? `No master is known. ${now.reason.message}`
+            : `Node ${now.leader} is master of term ${term}.`,
       };
       this.events.publish("quorum", "master_changed", {
         old: before?.leader ?? null,

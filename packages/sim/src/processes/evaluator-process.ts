@@ -259,7 +259,9 @@ export class EvaluatorProcess extends Process {
     if (told?.role !== role)
       host.world.tell(() => `node ${host.id} evaluator role-${role}: ${reason.message}`);
     if (told !== null && told.leader !== null && leader === null)
-      host.world.tell(() => `node ${host.id} evaluator MASTER_UNKNOWN: No master is known.`);
+      host.world.tell(
+        () => `node ${host.id} evaluator MASTER_UNKNOWN: No master is known. ${reason.message}`,
+      );
   }
 
   private schedule(nowUs: number, wakeAtUs: number): void {
