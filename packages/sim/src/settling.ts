@@ -15,7 +15,8 @@ export class Settling {
   holderAfterUs: number | null = null;
   settledAfterUs: number | null = null;
   private readonly world: World;
-  private holder: NodeId | null = null;
+  /** When nobody, or more than one, was seen to hold it last after somebody did. */
+  private gapSinceUs: number | null = null;
 
   constructor(world: World) {
     this.world = world;
@@ -49,10 +50,13 @@ export class Settling {
   private look(): void {
     const { world } = this;
     const afterUs = world.nowUs - world.faultsEndUs;
-    const holders = this.holders();
-    const holder = holders.length === 1 ? (holders[0]?.id ?? null) : null;
-    if (holder === null || holder !== this.holder) this.holderAfterUs = holder === null ? null : afterUs;
-    this.holder = holder;
+    const isHeld = this.holders().length === 1;
+    if (isHeld) {
+      // An operator's wish that waited may move it once more: a hand-over's short gap is no outage.
+      const gapUs = this.gapSinceUs === null ? 0 : world.nowUs - this.gapSinceUs;
+      if (this.holderAfterUs === null || gapUs > world.tokenUs / 2) this.holderAfterUs = afterUs;
+      this.gapSinceUs = null;
+    } else this.gapSinceUs ??= world.nowUs;
     if (this.missing().length === 0) this.settledAfterUs ??= afterUs;
     else this.settledAfterUs = null;
     world.at(world.nowUs + LOOK_EVERY_US, () => this.look());
