@@ -27,6 +27,11 @@ export class NodeGates {
     return host.up && host.nowUs() >= host.suspendedUntilUs && host.localUs() < this.openUntilUs;
   }
 
+  /** A new life of the actuator: the names of grants are remembered by a process, what is open by the kernel. */
+  forgetNames(): void {
+    this.newest = null;
+  }
+
   /** The actuator takes a grant: too old ones, replayed ones and those of an earlier name open nothing. */
   onGrant(grant: GrantMessage): void {
     const { host, newest } = this;

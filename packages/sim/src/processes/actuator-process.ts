@@ -54,6 +54,7 @@ export class ActuatorProcess extends Process {
     this.nextReportLocalUs = 0;
     this.jumpCheckedLocalUs = Number.NEGATIVE_INFINITY;
     this.jumpsSeenUs = host.suspendedForUs;
+    host.vm.forgetNames();
     const { life } = this;
     this.gate = new LeaseGate(
       { nowUs: () => host.localUs() },
