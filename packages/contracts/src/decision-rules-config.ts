@@ -12,6 +12,11 @@ export const CONFIG_DECISIONS = {
     rule: "After a damaged state folder a node runs on what it can vouch for, and asks for the rest.",
     otherwise: "An intact state folder.",
   },
+  CAUGHT_UP: {
+    weight: "notable",
+    rule: "A node that was away while the node list changed learns the newest document from any authenticated peer; it counts as stored only from the master that it follows.",
+    otherwise: "Having been there when it was committed.",
+  },
   COMMITTED: {
     weight: "notable",
     rule: "A document that a majority has stored in the master's own term is committed (INV-5).",
