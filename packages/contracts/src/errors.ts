@@ -73,7 +73,10 @@ export const ERROR_TABLE = {
     meaning: "The journal of this node knows nothing of what was asked for.",
   },
   SCENARIO_UNKNOWN: { exit: EXIT_CODES.noSuchThing, meaning: "The simulator has no scenario of that name." },
-  SCENARIO_INVALID: { exit: EXIT_CODES.configuration, meaning: "A scenario's files are wrong or incomplete." },
+  SCENARIO_INVALID: {
+    exit: EXIT_CODES.configuration,
+    meaning: "A scenario's files are wrong or incomplete.",
+  },
   USAGE: { exit: EXIT_CODES.usage, meaning: "The command line is wrong." },
   ALREADY_RUNNING: { exit: EXIT_CODES.error, meaning: "Another process does this already." },
 } as const;

@@ -18,7 +18,15 @@ const SOURCES: Record<string, string[]> = {
 /** Said to whoever asked, or shown by `status`: no decision of the process. */
 const NO_DECISIONS: Record<string, string[]> = {
   membership: [],
-  "quorum-evaluator": ["ALREADY_MASTER", "NODE_UNKNOWN", "NOT_MASTER", "UNSAFE", "CONFIG_FORK", "JOINT", "NOT_COMMITTED"],
+  "quorum-evaluator": [
+    "ALREADY_MASTER",
+    "NODE_UNKNOWN",
+    "NOT_MASTER",
+    "UNSAFE",
+    "CONFIG_FORK",
+    "JOINT",
+    "NOT_COMMITTED",
+  ],
   "failover-actuator": [],
   "config-distributor": ["NOT_MASTER", "NOT_QUORATE", "REQUEST_TIMEOUT", "ALREADY_RUNNING"],
   supervisor: [],
