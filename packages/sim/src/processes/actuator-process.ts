@@ -224,9 +224,9 @@ export class ActuatorProcess extends Process {
       const { tokenUs } = result.state.config;
       const text =
         result.quiet && this.published !== "" ? this.published : JSON.stringify({ ...report, stampUs: 0 });
-      if (text !== this.published || nowUs >= this.nextReportLocalUs - tokenUs / 12) {
+      if (text !== this.published || nowUs >= this.nextReportLocalUs - tokenUs / 6) {
         this.published = text;
-        this.nextReportLocalUs = nowUs + Math.round(tokenUs / 5);
+        this.nextReportLocalUs = nowUs + Math.round((tokenUs * 2) / 5);
         this.perform([
           {
             name: "report",

@@ -20,7 +20,8 @@ import { configOf, documentTools } from "../documents.ts";
 import type { Host } from "../host.ts";
 import { type Effect, Process } from "../process.ts";
 
-const TICK_US = 250_000;
+const TICK_BUSY_US = 250_000;
+const TICK_IDLE_US = 1_000_000;
 const TIMER_LATE_US = 800;
 const FETCH_TIMEOUT_US = 1_000_000;
 const FORWARD_TIMEOUT_US = 6_500_000;
@@ -61,8 +62,24 @@ export class DistributorProcess extends Process {
 
   protected onTimer(): void {
     this.input({ kind: "tick" });
+  }
+
+  /** Whether something waits for an answer, a disk or its time. */
+  private get isBusy(): boolean {
+    const { state } = this;
+    if (state === null) return false;
+    const { fetching, fetchFailures, persisting, persistAgain, proposals, inFlight } = state;
+    const works = fetching !== null || persisting !== null || inFlight !== null || proposals.length > 0;
+    return (
+      works || fetchFailures > 0 || persistAgain !== null || state.stampNotBeforeUs > this.host.localUs()
+    );
+  }
+
+  /** After every step, as the service does it. */
+  private setTick(): void {
+    const tickUs = this.isBusy ? TICK_BUSY_US : TICK_IDLE_US;
     const lateUs = this.host.random("distributor").between(0, TIMER_LATE_US);
-    this.wakeAt(this.host.nowUs() + this.host.clock.realDurationUs(TICK_US) + lateUs);
+    this.wakeAt(this.host.nowUs() + this.host.clock.realDurationUs(tickUs) + lateUs);
   }
 
   quorum(message: QuorumMessage): void {
@@ -108,6 +125,7 @@ export class DistributorProcess extends Process {
     );
     this.state = state;
     if (effects.length > 0) this.perform(effects.map((effect) => this.effectOf(effect)));
+    this.setTick();
   }
 
   private effectOf(effect: RegisterEffect): Effect {

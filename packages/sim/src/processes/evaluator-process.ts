@@ -47,7 +47,6 @@ export class EvaluatorProcess extends Process {
   private asking = false;
   private askAgainLocalUs = 0;
   private staleUs = 0;
-  private timerAtLocalUs = Number.POSITIVE_INFINITY;
   private jumpCheckedLocalUs = Number.NEGATIVE_INFINITY;
   private jumpsSeenUs = 0;
 
@@ -69,7 +68,6 @@ export class EvaluatorProcess extends Process {
     this.asking = false;
     this.askAgainLocalUs = 0;
     this.staleUs = timingOf(config.tokenMs).staleUs;
-    this.timerAtLocalUs = Number.POSITIVE_INFINITY;
     this.jumpCheckedLocalUs = Number.NEGATIVE_INFINITY;
     this.jumpsSeenUs = host.suspendedForUs;
     const seed = host.random("evaluator").between(1, 2 ** 31);
@@ -86,7 +84,6 @@ export class EvaluatorProcess extends Process {
   }
 
   protected onTimer(): void {
-    this.timerAtLocalUs = Number.POSITIVE_INFINITY;
     this.step({ kind: "tick" });
   }
 
@@ -264,12 +261,10 @@ export class EvaluatorProcess extends Process {
       );
   }
 
+  /** Set anew with every step. */
   private schedule(nowUs: number, wakeAtUs: number): void {
     const waitUs = Math.max(LEAST_WAIT_US, Math.ceil((wakeAtUs - nowUs) / 1000) * 1000);
     const delayUs = this.unsaved === null ? waitUs : Math.min(waitUs, DISK_RETRY_US);
-    const atUs = nowUs + delayUs;
-    if (atUs >= this.timerAtLocalUs) return;
-    this.timerAtLocalUs = atUs;
     const lateUs = this.host.random("evaluator").between(0, TIMER_LATE_US);
     this.wakeAt(this.host.nowUs() + this.host.clock.realDurationUs(delayUs) + lateUs);
   }

@@ -18,7 +18,8 @@ import { type Effect, Process } from "../process.ts";
 
 /** Half a millisecond late, as a timer on a busy machine is. */
 const TIMER_LATE_US = 800;
-const RETRY_TICKS = 200;
+const RETRY_TICKS = 50;
+const LEAST_WAIT_US = 1000;
 const GOODBYES = 3;
 
 export type Datagram = { envelope: Envelope; heartbeat: Heartbeat };
@@ -92,8 +93,10 @@ export class MembershipProcess extends Process {
     this.deliver(() => {
       if (text === this.configText) return;
       this.configText = text;
+      const tokenMs = this.config?.tokenMs;
       this.config = configOf(text);
       this.step({ kind: "configured", config: membershipConfigOf(this.config, this.host.id) });
+      if (tokenMs !== this.config.tokenMs) this.onTimer();
     });
   }
 
@@ -103,16 +106,21 @@ export class MembershipProcess extends Process {
   }
 
   private nextTick(): void {
-    const { host } = this;
-    const tickUs = Math.max(0, (this.state?.health.nextTickUs ?? 0) - host.localUs());
+    const { host, state } = this;
+    if (state === null) return;
+    const { health, waitingBallot, config } = state;
+    // A ballot that waits for the send budget came after the tick was agreed on.
+    const waitUs = waitingBallot === null ? health.nextTickUs - host.localUs() : config.timing.refillUs;
     const lateUs = host.random("membership").between(0, TIMER_LATE_US);
-    this.wakeAt(host.nowUs() + host.clock.realDurationUs(tickUs) + lateUs);
+    this.wakeAt(host.nowUs() + host.clock.realDurationUs(Math.max(LEAST_WAIT_US, waitUs)) + lateUs);
   }
 
   private step(input: MembershipInput): void {
     if (this.state === null) return;
+    const waited = this.state.waitingBallot !== null;
     const outcome = stepMembership(this.state, this.host.localUs(), input);
     this.state = outcome.state;
+    if (!waited && outcome.state.waitingBallot !== null) this.nextTick();
     for (const reason of outcome.reasons) this.host.tellReason(this.name, reason);
     this.carryOut(outcome.effects);
   }
