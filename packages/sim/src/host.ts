@@ -81,6 +81,7 @@ export class Host {
       delayUs: () => this.busDelayUs(),
       reconnectUs: () => this.random("bus").between(BUS_RECONNECT_LEAST_US, BUS_RECONNECT_MOST_US),
       deliver: (to, topic, message) => this.deliver(to, topic, message),
+      sent: (message) => world.sent(message),
       changed: () => world.routes.look(),
       reconnected: (process) => {
         if (process === "actuator") this.actuator.repeatReport();

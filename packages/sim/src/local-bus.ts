@@ -43,6 +43,8 @@ export type BusSurroundings = {
   reconnectUs(): number;
   deliver<Name extends Topic>(to: ProcessName, topic: Name, message: LocalMessages[Name]): void;
   reconnected(process: ProcessName): void;
+  /** Every message, as it leaves. */
+  sent(message: object): void;
   /** The server went or came. */
   changed(): void;
 };
@@ -86,6 +88,7 @@ export class LocalBus {
 
   publish<Name extends Topic>(from: ProcessName, topic: Name, message: LocalMessages[Name]): void {
     if (!this.isConnected(from)) return;
+    this.around.sent(message);
     const { life } = this;
     for (const to of SUBSCRIBERS[topic]) {
       this.around.at(this.arrivalUs(from, to), () => {

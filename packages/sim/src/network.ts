@@ -16,6 +16,8 @@ export type NetworkSurroundings = {
   tokenUs: number;
   noiseSeed: number;
   changed(): void;
+  /** Every datagram, as it leaves. */
+  sent(datagram: Datagram): void;
 };
 
 /** Heartbeats' way: per direction and ring, datagrams come late, twice, in another order, again, or never. */
@@ -62,6 +64,7 @@ export class Network {
   }
 
   send(from: Host, datagram: Datagram, config: ClusterConfig): void {
+    this.around.sent(datagram);
     this.record(from.id, datagram);
     const multicast = config.transport === "udp";
     const { loss, replay } = this.around.noise();

@@ -50,6 +50,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     faultUs,
     healUs,
     trace: options.trace ?? false,
+    freeze: options.freeze ?? false,
   });
   await world.run();
   return {

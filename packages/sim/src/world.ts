@@ -24,6 +24,7 @@ export type WorldOptions = {
   faultUs: number;
   healUs: number;
   trace: boolean;
+  freeze?: boolean;
   /** Hears every line of the story as it is told, without its time. */
   listen?: (line: string) => void;
 };
@@ -84,6 +85,7 @@ export class World {
       tokenUs: this.tokenUs,
       noiseSeed,
       changed: () => this.routes.look(),
+      sent: (datagram) => this.sent(datagram),
     });
     this.routes = new Routes({
       nowUs,
@@ -110,6 +112,11 @@ export class World {
     const host = newHost(this, id, text);
     this.hosts.set(id, host);
     return host;
+  }
+
+  /** Nobody may change what was sent: it is shared by everybody who hears it. */
+  sent(message: object): void {
+    if (this.options.freeze === true) deepFreeze(message);
   }
 
   noise(): Noise {
@@ -220,4 +227,10 @@ const FOREIGN_MAC = "02:ff:ff:ff:ff:ff";
 
 function macOf(node: NodeId): string {
   return `02:00:00:00:00:${node.toString(16).padStart(2, "0")}`;
+}
+
+function deepFreeze(value: object): void {
+  if (Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) deepFreeze(part);
 }

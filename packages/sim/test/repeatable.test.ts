@@ -18,6 +18,13 @@ describe("a run", () => {
     expect(silent.trace).toEqual([]);
   });
 
+  test("changes no message after it was sent: every receiver shares it", async () => {
+    const options = { ...short, seed: 11, generator: "mixed" };
+    const frozen = await runSeed({ ...options, freeze: true });
+    expect(frozen.violations).toEqual([]);
+    expect(frozen.digest).toBe((await runSeed(options)).digest);
+  });
+
   test("of another seed is another", async () => {
     const [first, second] = [await runSeed({ ...short, seed: 1 }), await runSeed({ ...short, seed: 2 })];
     expect(second.digest).not.toBe(first.digest);

@@ -120,7 +120,7 @@ export class DistributorProcess extends Process {
     if (this.state === null) return;
     const { state, effects } = stepRegister(
       this.state,
-      { ...input, nowUs: this.host.localUs() } as RegisterInput,
+      { ...input, nowUs: this.host.localUs() },
       documentTools,
     );
     this.state = state;
