@@ -73,9 +73,13 @@ const diskFull: Draft = {
   },
 };
 
-/** Who comes back finds no room: for a lock, a log line, a promise. */
+/**
+ * Who comes back finds no room: for a lock, a log line, a promise. An evaluator that cannot write says nothing (INV-6),
+ * so its node may be taken for dead: two faults at once, and more is excused.
+ */
 const diskFullKill: Draft = {
   ...diskFull,
+  reach: [],
   title: "state folder full for 5 s, one process killed meanwhile",
   expectedCause: { asked: "struck", kind: /^(process-killed|disk-refused): / },
   inject: async (injection) => {
@@ -150,7 +154,7 @@ export const LOCAL_FAULTS: readonly Fault[] = [
   ...onBoth("clock-forward", clockStep("+1h"), "nothing"),
   ...onBoth("clock-back", clockStep("-1h"), "nothing"),
   ...onBoth("disk-full", diskFull, "nothing"),
-  ...onBoth("disk-full-kill", diskFullKill, "nothing"),
+  ...onBoth("disk-full-kill", diskFullKill),
   onAll("disk-full-election", diskFullElection, "failover"),
   onAll("cpu-pressure", pressure("both cores busy for 60 s", [BUSY, BUSY]), "nothing"),
   onAll("memory-pressure", pressure("both cores allocating for 60 s", [GREEDY, GREEDY]), "nothing"),
