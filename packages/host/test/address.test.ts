@@ -181,6 +181,44 @@ describe("the real address", () => {
     }
   });
 
+  test("the same on a device that was made anew, and prepared beforehand", async () => {
+    const world = realWorld();
+    try {
+      await world.address.prepare(V4);
+      world.remakeDevice();
+      await world.address.add(V4, 30);
+      world.cable.inHost("ip", "addr", "add", "10.9.0.1/24", "dev", "net0");
+      await world.address.remove(V4);
+      expect(world.cable.inHost("ip", "-o", "addr", "show", "dev", "net0")).toContain("10.9.0.1/24");
+    } finally {
+      await world.end();
+    }
+  });
+
+  test("once prepared, adding starts no process", async () => {
+    const world = realWorld();
+    const asks: string[] = [];
+    const tool = createIpTool(world.cable.context);
+    const context = {
+      nowUs: () => world.cable.context.nowUs(),
+      get commandPrefix(): readonly string[] {
+        asks.push("a process");
+        return world.cable.context.commandPrefix ?? [];
+      },
+    };
+    const address = createRealAddress({ ...tool, context });
+    try {
+      await address.prepare(V4);
+      expect(asks).not.toEqual([]);
+      asks.length = 0;
+      await address.add(V4, 30);
+      expect(asks).toEqual([]);
+    } finally {
+      await tool.close();
+      await world.end();
+    }
+  });
+
   test("a monitor that was killed comes back and says so", async () => {
     const world = realWorld();
     try {

@@ -16,6 +16,10 @@ class FakeAddressDriver implements Address {
     this.#kernel = kernel;
   }
 
+  async prepare(ip: ClusterIp): Promise<void> {
+    if (this.#kernel.carrier(ip.device) === undefined) throw interfaceMissing(ip.device);
+  }
+
   async add(ip: ClusterIp, validSeconds: number): Promise<void> {
     if (this.#kernel.carrier(ip.device) === undefined) throw interfaceMissing(ip.device);
     const key = normaliseAddress(ip.address);

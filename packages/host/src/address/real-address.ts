@@ -23,6 +23,8 @@ const ListingSchema = z.array(
   }),
 );
 
+const LinksSchema = z.array(z.object({ ifindex: z.int().optional() }));
+
 const FOREVER_SECONDS = 0xffff_ffff;
 
 interface Found {
@@ -39,10 +41,15 @@ export function createRealAddress(tool: IpTool): Address {
 
 class RealAddress implements Address {
   readonly #tool: IpTool;
-  readonly #promoting = new Set<string>();
+  /** Devices that promote secondaries, by the index they had: one made anew under its old name has forgotten it. */
+  readonly #promoting = new Map<string, number>();
 
   constructor(tool: IpTool) {
     this.#tool = tool;
+  }
+
+  prepare(ip: ClusterIp): Promise<void> {
+    return this.#promoteSecondaries(ip);
   }
 
   async add(ip: ClusterIp, validSeconds: number): Promise<void> {
@@ -140,13 +147,33 @@ class RealAddress implements Address {
    * the host's own address along, unless the kernel is told to promote that one.
    */
   async #promoteSecondaries(ip: ClusterIp): Promise<void> {
-    if (ip.family === 6 || this.#promoting.has(ip.device)) return;
+    if (ip.family === 6) return;
+    const index = await this.#indexOf(ip.device);
+    if (this.#promoting.get(ip.device) === index) return;
     const path = `/proc/sys/net/ipv4/conf/${ip.device}/promote_secondaries`;
     const result = await runTool(this.#tool.context, ["sh", "-c", 'echo 1 > "$0"', path]);
     if (result.exitCode !== 0) {
       if (/nonexistent directory|No such file/.test(result.errorOutput)) throw interfaceMissing(ip.device);
       return;
     }
-    this.#promoting.add(ip.device);
+    this.#promoting.set(ip.device, index);
+  }
+
+  async #indexOf(device: string): Promise<number> {
+    const known = await this.#askIndex(device);
+    if (known !== undefined) return known;
+    // A long-lived ip remembers the index of a device that has been made anew, and shows nothing for it.
+    await this.#tool.close();
+    const index = await this.#askIndex(device);
+    if (index === undefined) throw interfaceMissing(device);
+    return index;
+  }
+
+  async #askIndex(device: string): Promise<number | undefined> {
+    const listing = await this.#tool.command(`link show dev ${device}`).catch((error: unknown) => {
+      const words = error instanceof Error ? error.message : "";
+      throw /does not exist|Cannot find device/.test(words) ? interfaceMissing(device) : error;
+    });
+    return LinksSchema.parse(listing ?? [])[0]?.ifindex;
   }
 }
