@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type ClusterConfig, QuorateError, type Reason, carryBallot, readBallot } from "@quorate/contracts";
+import { type ClusterConfig, QuorateError, carryBallot, readBallot } from "@quorate/contracts";
 import { decodeText, encodeText, hostConfig, readSentDocument } from "@quorate/corosync-conf";
 import { startQuorum, timingOf } from "@quorate/core-quorum";
 import {
@@ -19,6 +19,7 @@ import {
   startHealthServer,
   writeStateFileSync,
 } from "@quorate/runtime";
+import { diskReason, toldStatus } from "./disk-trouble.ts";
 import { EVALUATOR_STATE_FILE, loadDurableState } from "./durable-state.ts";
 import { EventDiff } from "./event-diff.ts";
 import { QuorumLoop } from "./loop.ts";
@@ -160,7 +161,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   checkDisarmed();
   loop.step({ kind: "tick" });
   serveRecording(bus, "quorum-evaluator", () => loop.recording());
-  serveRequests(bus, loop, diff);
+  serveRequests(bus, loop, diff, () => diskTrouble);
   metrics.gauge(
     "quorate_ballots_unreadable_total",
     "Ballots in a form that this version does not know",
@@ -190,29 +191,8 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   lifecycle.onStop("health", () => health.close());
 }
 
-function diskReason(error: Error | null): Reason {
-  if (error === null)
-    return {
-      code: "DISK_ACCEPTED",
-      message: "The disk takes the evaluator's state again: this node speaks again.",
-    };
-  return {
-    code: "DISK_REFUSED",
-    message: `The disk refuses the evaluator's state: nothing is voted or granted until it takes it. ${error.message}`,
-  };
-}
-
-function serveRequests(bus: Bus, loop: QuorumLoop, diff: EventDiff): void {
-  bus.serve("quorum-evaluator", "status", () => {
-    const { quorum } = loop;
-    if (quorum === null)
-      throw new QuorateError(
-        "REQUEST_TIMEOUT",
-        "The quorum-evaluator has not judged anything yet.",
-        "Ask again in a moment.",
-      );
-    return { quorum };
-  });
+function serveRequests(bus: Bus, loop: QuorumLoop, diff: EventDiff, diskTrouble: () => Error | null): void {
+  bus.serve("quorum-evaluator", "status", () => toldStatus(loop.quorum, diskTrouble()));
   bus.serve("quorum-evaluator", "move", ({ target }) => {
     const refusal = loop.step({ kind: "move", target });
     if (refusal === null) return { term: loop.snapshot.durable.term };
