@@ -1,12 +1,10 @@
 import type { Reason } from "@quorate/contracts";
+import { LITTLE_ROOM_BYTES } from "@quorate/runtime";
 import type { Snapshot } from "./snapshot.ts";
 import type { Status } from "./status.ts";
 
 /** What was said longer ago than this is called old: the slowest of them repeats itself every second. */
 const OLD_MS = 3000;
-
-/** Less than this is as good as full: what a node writes at once is smaller. */
-const ROOM_BYTES = 1024 * 1024;
 
 /** What `status` shows behind *Degraded*, the worst first. Codes are those of the manual's table. */
 export function degradation(snapshot: Snapshot, status: Status): Reason[] {
@@ -43,6 +41,8 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
       else if (ageMs !== null && ageMs > OLD_MS)
         add("service_old", `${service} last spoke ${ageMs} ms ago.`, facts);
     }
+    const { answers: isThere, problem } = snapshot.journal;
+    if (!isThere) add("service_silent", `journal does not answer: ${problem}.`, { service: "journal" });
   }
   found.push(...services);
   for (const node of status.nodes) {
@@ -58,10 +58,17 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
     add("disarmed", `Automation is off until ${status.disarmedUntil}; end it with: quorate arm`);
   }
   const { stateRoomBytes, stateDir } = snapshot;
-  if (stateRoomBytes !== null && stateRoomBytes < ROOM_BYTES && !isSaid("DISK_FULL")) {
+  if (stateRoomBytes !== null && stateRoomBytes < LITTLE_ROOM_BYTES && !isSaid("DISK_FULL")) {
     const left = `${Math.floor(stateRoomBytes / 1024)} KB`;
     const message = `The file system of ${stateDir} has ${left} left: the next vote, document or log line may find no room.`;
     add("DISK_FULL", message, { remedy: `Make room: df -h ${stateDir}` });
+  }
+  if (snapshot.journal.answers && snapshot.journal.problem !== null) {
+    add(
+      "journal_not_written",
+      `The disk does not take the journal (${snapshot.journal.problem}); what is decided waits in memory.`,
+      { remedy: `Make room, or repair the disk: df -h ${stateDir}; dmesg` },
+    );
   }
   for (const { path, code, message } of snapshot.refusedFiles) {
     const remedy = `The node goes on without it. Look at the disk (dmesg, smartctl); then remove the copy: rm ${path}`;

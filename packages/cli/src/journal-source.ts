@@ -20,7 +20,7 @@ export async function lookIntoJournal(
   query: JournalQuery,
 ): Promise<JournalView> {
   const rows = readJournal(join(where.stateDir, JOURNAL_FILE), query);
-  const { decisions, problem } = await askUnwritten(join(where.runDir, JOURNAL_SOCKET));
+  const { decisions, problem } = await askJournal(where.runDir);
   const wanted = decisions.filter(
     ({ wallMs, service }) =>
       wallMs >= (query.fromMs ?? 0) &&
@@ -30,15 +30,24 @@ export async function lookIntoJournal(
   return { rows: inOrder([...rows, ...asRows(wanted, rows)]), problem };
 }
 
-/** Nothing, with the reason, when the journal service does not answer at once. */
-function askUnwritten(path: string): Promise<{ decisions: Decision[]; problem: string | null }> {
+export interface JournalAnswer {
+  /** False: the service does not run, or does not answer as agreed. */
+  answers: boolean;
+  /** Not on the disk yet, oldest first. */
+  decisions: Decision[];
+  /** Why it does not answer, or why the disk does not take its decisions; null when all is well. */
+  problem: string | null;
+}
+
+/** Asks the journal service what the disk has not taken yet. Never throws; takes `ASK_LIMIT_MS` at most. */
+export function askJournal(runDir: string): Promise<JournalAnswer> {
   return new Promise((resolve) => {
     const decisions: Decision[] = [];
-    const socket = connect(path);
-    const end = (problem: string | null) => {
+    const socket = connect(join(runDir, JOURNAL_SOCKET));
+    const end = (problem: string | null, answers = false) => {
       clearTimeout(limit);
       socket.destroy();
-      resolve({ decisions, problem });
+      resolve({ answers, decisions, problem });
     };
     const limit = setTimeout(() => end("the journal service does not answer"), ASK_LIMIT_MS);
     let rest = "";
@@ -52,7 +61,7 @@ function askUnwritten(path: string): Promise<{ decisions: Decision[]; problem: s
         if (!parsed.success)
           return end("the journal service answers in a form that this version does not know");
         if (parsed.data.kind === "unwritten") decisions.push(parsed.data.decision);
-        if (parsed.data.kind === "end") return end(parsed.data.problem);
+        if (parsed.data.kind === "end") return end(parsed.data.problem, true);
       }
     });
     socket.on("error", () => end("the journal service does not run"));

@@ -1,4 +1,4 @@
-import { existsSync, statfsSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   type ClusterConfig,
@@ -23,9 +23,11 @@ import {
   readRunningDocument,
   readStateFile,
   refusedStateFiles,
+  roomInBytes,
 } from "@quorate/runtime";
 import { openBus } from "./bus-client.ts";
 import { parseConfiguration } from "./configuration-file.ts";
+import { askJournal, type JournalAnswer } from "./journal-source.ts";
 
 export interface Places {
   runDir?: string | undefined;
@@ -66,6 +68,7 @@ export interface Snapshot {
   refusedFiles: RefusedFile[];
   /** Bytes that the file system of the state folder still takes; null when that cannot be known. */
   stateRoomBytes: number | null;
+  journal: Pick<JournalAnswer, "answers" | "problem">;
   /** From the state folder; asked for only when a service does not answer. */
   durable: Said<EvaluatorState>;
   config: ClusterConfig | null;
@@ -118,8 +121,8 @@ export async function takeSnapshot(places: Places): Promise<Snapshot> {
 
 /** As `takeSnapshot`, over a bus that stays open. */
 export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>): Promise<Snapshot> {
-  const { nodeId, stateDir } = where;
-  const [quorum, peers, report, distributor] = await Promise.all([
+  const { nodeId, stateDir, runDir } = where;
+  const [quorum, peers, report, distributor, journal] = await Promise.all([
     said(bus, async (open) => {
       const { quorum: value } = await open.request("quorum-evaluator", "status", nodeId, {}, ASK_LIMIT_MS);
       return { value, stampUs: value.stampUs };
@@ -145,6 +148,7 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
       );
       return { value, stampUs: monotonicUs() };
     }),
+    askJournal(runDir),
   ]);
   const durable: Said<EvaluatorState> =
     quorum.value === null ? readDurable(stateDir) : { value: null, ageMs: null, problem: "" };
@@ -160,7 +164,8 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
     distributor,
     durable,
     refusedFiles: listRefused(where),
-    stateRoomBytes: roomIn(stateDir),
+    stateRoomBytes: roomInBytes(stateDir),
+    journal: { answers: journal.answers, problem: journal.problem },
     ...document,
   };
 }
@@ -181,15 +186,6 @@ async function said<Value>(
 function listRefused({ stateDir, runDir }: { stateDir: string; runDir: string }): RefusedFile[] {
   const documents = join(stateDir, "config");
   return [stateDir, documents, join(documents, "history"), runDir].flatMap(refusedStateFiles);
-}
-
-function roomIn(folder: string): number | null {
-  try {
-    const { bavail, bsize } = statfsSync(folder);
-    return bavail * bsize;
-  } catch {
-    return null;
-  }
 }
 
 /** What the disk holds of the document, when somebody vouches for it. */

@@ -171,8 +171,13 @@ describe("commands on a node whose membership and actuator are down", () => {
   it("say in status who is silent", async () => {
     const status = JSON.parse((await quorate(["status", "--json", ...where])).out);
     expect(status).toMatchObject({ node: { id: 4 }, leader: 4, configuration: { committed: true } });
-    const codes = status.degraded.map(({ code }: { code: string }) => code);
-    expect(codes).toEqual(["service_silent", "service_silent"]);
+    const silent = status.degraded.map(({ code, facts }: { code: string; facts?: { service?: string } }) => [
+      code,
+      facts?.service,
+    ]);
+    expect(silent).toEqual(
+      ["membership", "failover-actuator", "journal"].map((name) => ["service_silent", name]),
+    );
   });
 
   it("change priorities, arm and disarm, apply a file, each as one version", async () => {

@@ -94,6 +94,7 @@ function snapshot(parts: Partial<Snapshot> = {}): Snapshot {
     durable: { value: null, ageMs: null, problem: "" },
     refusedFiles: [],
     stateRoomBytes: 1e9,
+    journal: { answers: true, problem: null },
     config: parseConfiguration(CLUSTER_CONF, "cluster.conf").config,
     configText: CLUSTER_CONF,
     configSource: "config-distributor",
@@ -316,6 +317,23 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
     const own = snapshot({ stateRoomBytes: 0, quorum: says({ ...quorum, problems: [said] }, 0) });
     expect(statusOf(own).degraded).toEqual([said]);
     expect(statusOf(snapshot({ stateRoomBytes: null })).degraded).toEqual([]);
+  });
+
+  it("names a journal that cannot write, and one that is not there", () => {
+    const full = snapshot({ journal: { answers: true, problem: "database or disk is full" } });
+    expect(statusOf(full).degraded).toMatchObject([
+      {
+        code: "journal_not_written",
+        message: expect.stringContaining("database or disk is full"),
+        facts: { remedy: expect.stringContaining("/state") },
+      },
+    ]);
+    const away = { answers: false, problem: "the journal service does not run" };
+    expect(statusOf(snapshot({ journal: away })).degraded).toMatchObject([
+      { code: "service_silent", facts: { service: "journal" } },
+    ]);
+    const down = statusOf(snapshot({ journal: away, busAnswers: false })).degraded;
+    expect(down.filter(({ facts }) => facts?.["service"] === "journal")).toEqual([]);
   });
 
   it("names a state file that was refused, and the remedy", () => {

@@ -206,6 +206,38 @@ describe("quorate why names the cause", () => {
       /wall clock of this host was set forward by 1\.00 h/,
     ],
     [
+      "the wall clock was stepped while the host was busy",
+      [
+        ...SLAVE,
+        [60_900, Q, "PROCESS_STARVED", "Late.", { facts: { lateMs: 1800 } }],
+        [61_000, "journal", "CLOCK_STEPPED", "The wall clock of this host was set back by 1.00 h."],
+      ],
+      "clock-stepped",
+      /^At 10:01:01\.000 on node 4: The wall clock of this host was set back by 1\.00 h\.$/,
+    ],
+    [
+      "the disk is full and nobody had to write",
+      [
+        ...SLAVE,
+        [60_900, Q, "PROCESS_FROZEN", "Late.", { facts: { lateMs: 1800 } }],
+        [61_000, "journal", "DISK_NEARLY_FULL", "The file system of /state is full: it has 0 KB left."],
+        [66_000, "journal", "DISK_HAS_ROOM", "The file system of /state has room again: 60000 KB."],
+      ],
+      "disk-full",
+      /^At 10:01:01\.000 on node 4: The file system of \/state is full: it has 0 KB left\.$/,
+    ],
+    [
+      "the disk is full and refused the journal",
+      [
+        ...SLAVE,
+        [60_900, Q, "PROCESS_STARVED", "Late.", { facts: { lateMs: 1800 } }],
+        [61_000, "journal", "DISK_NEARLY_FULL", "The file system of /state is full: it has 0 KB left."],
+        [61_500, "journal", "DISK_REFUSED", "The disk refuses the journal: database or disk is full."],
+      ],
+      "disk-refused",
+      /The disk refuses the journal: database or disk is full\.$/,
+    ],
+    [
       "a process was killed and nothing came of it",
       [
         ...SLAVE,

@@ -124,6 +124,26 @@ describe("quorate why", () => {
     expect(why(told, { kind: "time", atMs: WALL_MS - 86_400_000 })).toBeNull();
     expect(why([])).toBeNull();
   });
+
+  it("about the time of a clock step, whatever the clock showed meanwhile", () => {
+    const stepped = (atMs: number, way: string, stampedMs: number): Told => [
+      atMs,
+      "journal",
+      "CLOCK_STEPPED",
+      `The wall clock of this host was set ${way} by 1.00 h.`,
+      { wallMs: WALL_MS + stampedMs },
+    ];
+    const hourMs = 3_600_000;
+    for (const [first, then, whileMs] of [
+      ["forward", "back", hourMs],
+      ["back", "forward", -hourMs],
+    ] as const) {
+      const told = [...SLAVE, stepped(61_500, first, 61_500 + whileMs), stepped(65_500, then, 65_500)];
+      const asked = why(told, { kind: "time", atMs: WALL_MS + 60_000 });
+      expect(asked?.cause?.kind).toBe("clock-stepped");
+      expect(asked?.sentence).toContain(`was set ${then} by 1.00 h`);
+    }
+  });
 });
 
 describe("what why is asked about", () => {

@@ -65,6 +65,16 @@ export const JOURNAL_DECISIONS = {
     rule: "What was kept in memory is written.",
     otherwise: "The disk still refusing.",
   },
+  DISK_NEARLY_FULL: {
+    weight: "important",
+    rule: "A full disk stops nothing by itself: only who has to write and cannot stays silent.",
+    otherwise: "A megabyte of room where the state folder is.",
+  },
+  DISK_HAS_ROOM: {
+    weight: "notable",
+    rule: "What waited for the disk is written; nobody has to be restarted for it.",
+    otherwise: "The disk still full.",
+  },
   SUPERVISOR_GONE: {
     weight: "important",
     rule: "Our processes outlive their supervisor; but whoever ends now is not started again until a new one comes.",

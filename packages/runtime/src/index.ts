@@ -53,6 +53,7 @@ export {
   readPidFile,
   writePidFile,
 } from "./pid-file.ts";
+export { LITTLE_ROOM_BYTES, roomInBytes } from "./room.ts";
 export { readRunFile, writeRunFileSync } from "./run-file.ts";
 export { type DocumentPlaces, type RunningDocument, readRunningDocument } from "./running-document.ts";
 export {

@@ -8,12 +8,13 @@ import {
   type Lifecycle,
   Metrics,
   monotonicUs,
+  roomInBytes,
   type ServiceContext,
   startHealthServer,
 } from "@quorate/runtime";
 import { Door } from "./door.ts";
 import { Intake } from "./intake.ts";
-import { ClockWatch, ParentWatch } from "./look-around.ts";
+import { ClockWatch, ParentWatch, RoomWatch } from "./look-around.ts";
 import { previousEnd } from "./previous-end.ts";
 
 /** A wall clock that was set and set back within this may be missed. Costs a few ten microseconds. */
@@ -38,16 +39,19 @@ export async function runJournal(context: ServiceContext, lifecycle: Lifecycle):
     if (intake === null) held.push(decision);
     else intake.take(decision);
   };
-  const open = (distrust: string | null = null): JournalStore | null => {
+  const open = (distrust: string | null): JournalStore => {
+    const { store, setAside } = JournalStore.open(path, JOURNAL_BOUNDS, distrust);
+    if (setAside !== null) {
+      record({
+        code: "JOURNAL_SET_ASIDE",
+        message: `The journal could not be trusted (${setAside}); it is kept as ${JOURNAL_FILE}.corrupt and a new one begun.`,
+      });
+    }
+    return store;
+  };
+  const firstOpen = (): JournalStore | null => {
     try {
-      const { store, setAside } = JournalStore.open(path, JOURNAL_BOUNDS, distrust);
-      if (setAside !== null) {
-        record({
-          code: "JOURNAL_SET_ASIDE",
-          message: `The journal could not be trusted (${setAside}); it is kept as ${JOURNAL_FILE}.corrupt and a new one begun.`,
-        });
-      }
-      return store;
+      return open(null);
     } catch (error) {
       logger.error({ error: (error as Error).message }, "the journal cannot be opened; it is tried again");
       return null;
@@ -56,7 +60,7 @@ export async function runJournal(context: ServiceContext, lifecycle: Lifecycle):
   // The state folder itself is held by the quorum-evaluator.
   mkdirSync(join(stateDir, "log"), { recursive: true });
   await holdFolder(join(stateDir, "log"));
-  const store = open();
+  const store = firstOpen();
   const end = store === null ? null : previousEnd(store, bootId);
   if (end !== null) record(end);
   store?.prune(Date.now());
@@ -93,8 +97,14 @@ export async function runJournal(context: ServiceContext, lifecycle: Lifecycle):
 
   const clock = new ClockWatch();
   const parent = new ParentWatch(process.ppid);
+  const room = new RoomWatch(stateDir);
   const look = () => {
-    for (const seen of [clock.look(Date.now(), performance.now()), parent.look(process.ppid)]) {
+    const all = [
+      clock.look(Date.now(), performance.now()),
+      parent.look(process.ppid),
+      room.look(roomInBytes(stateDir)),
+    ];
+    for (const seen of all) {
       if (seen !== null) record(seen);
     }
     keeper.look();

@@ -4,8 +4,8 @@ import { isCorruption, type JournalStore } from "@quorate/journal-file";
 export interface IntakeOptions {
   node: NodeId;
   bootId: string;
-  /** Opens the journal anew; null while the disk does not let it. `distrust`: why the old file is to be set aside. */
-  open(distrust: string | null): JournalStore | null;
+  /** Opens the journal anew; throws while the disk does not let it. `distrust`: why the old file is to be set aside. */
+  open(distrust: string | null): JournalStore;
   /** The disk refuses, or takes again (null). */
   onDisk(problem: string | null): void;
   /** Decisions were lost: nobody remembers them. */
@@ -160,7 +160,12 @@ export class Intake {
     } catch {
       // It was broken.
     }
-    this.#store = this.#options.open(distrust);
+    try {
+      this.#store = this.#options.open(distrust);
+    } catch (error) {
+      this.#store = null;
+      this.#setProblem((error as Error).message);
+    }
     this.#learn(this.#store);
   }
 

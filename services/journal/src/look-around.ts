@@ -1,4 +1,5 @@
 import type { Reason } from "@quorate/contracts";
+import { LITTLE_ROOM_BYTES } from "@quorate/runtime";
 
 /** Less than this is a clock being slewed, or this process being late between two readings. */
 const STEP_LIMIT_MS = 500;
@@ -45,6 +46,39 @@ export class ParentWatch {
       code: "SUPERVISOR_GONE",
       message: `The supervisor (pid ${this.#first}) has ended without stopping the node; what ends now is not started again until \`quorate node run\` is.`,
       facts: { pid: this.#first },
+    };
+  }
+}
+
+/** Twice what is little: a disk on the edge is told once and not every two seconds. */
+const ROOM_AGAIN_BYTES = 2 * LITTLE_ROOM_BYTES;
+
+/** Tells that the state folder's file system is as good as full, and that it has room again. */
+export class RoomWatch {
+  readonly #folder: string;
+  #isFull = false;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Null, or what changed since the last look. Room that cannot be known is no news. */
+  look(roomBytes: number | null): Reason | null {
+    if (roomBytes === null) return null;
+    if (!this.#isFull && roomBytes < LITTLE_ROOM_BYTES) {
+      this.#isFull = true;
+      return {
+        code: "DISK_NEARLY_FULL",
+        message: `The file system of ${this.#folder} is full: it has ${Math.floor(roomBytes / 1024)} KB left.`,
+        facts: { roomBytes },
+      };
+    }
+    if (!this.#isFull || roomBytes < ROOM_AGAIN_BYTES) return null;
+    this.#isFull = false;
+    return {
+      code: "DISK_HAS_ROOM",
+      message: `The file system of ${this.#folder} has room again: ${Math.floor(roomBytes / 1024)} KB.`,
+      facts: { roomBytes },
     };
   }
 }

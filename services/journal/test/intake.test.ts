@@ -44,7 +44,11 @@ function decision(run: string, seq: number, change: Partial<Decision> = {}): Dec
   };
 }
 
-function intakeOn(store: JournalStore | null, open: () => JournalStore | null = () => null): Intake {
+const refuses = (): JournalStore => {
+  throw new Error("unable to open database file");
+};
+
+function intakeOn(store: JournalStore | null, open: () => JournalStore = refuses): Intake {
   return new Intake(store, {
     node: 4,
     bootId: BOOT,
@@ -94,15 +98,17 @@ describe("the journal's intake", () => {
 
   it("keeps in memory what the disk refuses, within bounds, and writes it later", async () => {
     let allowed: JournalStore | null = null;
-    const intake = intakeOn(null, () => allowed);
+    const intake = intakeOn(null, () => allowed ?? refuses());
     for (let seq = 1; seq <= WAITING_LIMIT + 3; seq++)
       intake.take(decision("a", seq, { wallMs: Date.now() }));
     intake.look();
     expect(intake.waiting).toHaveLength(WAITING_LIMIT);
     expect(gaps).toEqual(["a 1-1", "a 2-2", "a 3-3"]);
+    expect(disk).toEqual(["unable to open database file"]);
     allowed = JournalStore.open(path).store;
     intake.look();
     expect(intake.waiting).toHaveLength(0);
+    expect(intake.problem).toBeNull();
     await intake.close();
     expect(stored()).toHaveLength(WAITING_LIMIT);
   });
@@ -115,7 +121,7 @@ describe("the journal's intake", () => {
       if (isFull) throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
       insert(decisions);
     };
-    const intake = intakeOn(store, () => null);
+    const intake = intakeOn(store);
     intake.take(decision("a", 1));
     intake.look();
     intake.take(decision("a", 2));

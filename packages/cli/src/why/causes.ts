@@ -70,7 +70,22 @@ export function causeOf(rows: readonly JournalRow[], headline: JournalRow): Caus
   if (headline.event === "quorum.handover_started" || headline.event === "failover.ability_changed") {
     return operator(near, headline) ?? carrier(near) ?? selfTold(headline);
   }
-  return own() ?? selfTold(headline);
+  return ofItself(near, headline) ?? own() ?? selfTold(headline);
+}
+
+/** A clock that was set, a full disk: on a busy host a process may have been late just then, and is not its cause. */
+function ofItself(near: readonly JournalRow[], headline: JournalRow): Cause | null {
+  switch (headline.code) {
+    case "CLOCK_STEPPED":
+      return clockStep([headline]);
+    case "DISK_REFUSED":
+    case "DISK_FULL":
+      return disk(near);
+    case "DISK_NEARLY_FULL":
+      return { kind: "disk-full", phrase: lower(headline.message), rows: [headline] };
+    default:
+      return null;
+  }
 }
 
 /** Nobody led because this node, and perhaps all of them, had been suspended: that one's cause is this one's. */

@@ -29,6 +29,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   MASTERSHIP_OVER: 72,
   DISK_REFUSED: 63,
   DISK_FULL: 63,
+  DISK_NEARLY_FULL: 58,
   TABLES_LOST: 64,
   CLOCK_STEPPED: 59,
   HOST_WENT_DOWN: 59,
@@ -116,6 +117,7 @@ const FROM_OUTSIDE: readonly string[] = [
   "TABLES_LOST",
   "CLOCK_STEPPED",
   "DISK_REFUSED",
+  "DISK_NEARLY_FULL",
   "CARRIER",
   "MOVE_ORDERED",
 ];

@@ -63,8 +63,8 @@ const diskFull: Draft = {
   hosts: "small-disk",
   group: "disk",
   reach: [NOT_A_GAP],
-  // Nobody has to write while it lasts, so nothing is decided; `quorate status` says it.
-  expectedCause: null,
+  // Nobody has to write while it lasts; who has to cannot, and says so.
+  expectedCause: { asked: "struck", kind: /^disk-(full|refused): / },
   inject: async (injection) => {
     await fillDisk(injection);
     await injection.wait(FULL_MS);
@@ -81,7 +81,7 @@ const diskFullKill: Draft = {
   ...diskFull,
   reach: [],
   title: "state folder full for 5 s, one process killed meanwhile",
-  expectedCause: { asked: "struck", kind: /^(process-killed|disk-refused): / },
+  expectedCause: { asked: "struck", kind: /^(process-killed|disk-refused|disk-full): / },
   inject: async (injection) => {
     const name = KILLED[injection.round % KILLED.length] ?? "";
     injection.details.push(`killed: ${name}`);
