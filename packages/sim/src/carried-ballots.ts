@@ -1,17 +1,19 @@
-import { type Ballot, type CarriedBallot, carryBallot, readBallot } from "@quorate/contracts";
+import type { Ballot, CarriedBallot } from "@quorate/contracts";
 
-/** Every receiver of one ballot reads the same text: once is enough, and the writer knows it already. */
-const known = new WeakMap<CarriedBallot, Ballot | null>();
+const known = new WeakMap<CarriedBallot, Ballot>();
 
+/** As `carryBallot`, without the text: every receiver gets the ballot itself, so nobody writes or reads one. */
 export function carry(ballot: Ballot): CarriedBallot {
-  const carried = carryBallot(ballot);
+  const { node, name, leaving, stored } = ballot;
+  const carried = { node, name, leaving, stored, text: "" };
   known.set(carried, ballot);
   return carried;
 }
 
-/** As `readBallot`, at the cost of a look. What it answers is shared: never change it. */
-export function readCarried(carried: CarriedBallot): Ballot | null {
-  const ballot = known.get(carried) ?? readBallot(carried);
-  known.set(carried, ballot);
+/** As `readBallot`, at the cost of a look. What it answers is shared: never change it. Throws on a copy. */
+export function readCarried(carried: CarriedBallot): Ballot {
+  const ballot = known.get(carried);
+  if (ballot === undefined)
+    throw new Error("a carried ballot was copied on its way, which loses what it says");
   return ballot;
 }

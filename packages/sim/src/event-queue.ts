@@ -1,6 +1,8 @@
+type Entry<Payload> = { atUs: number; order: number; payload: Payload };
+
 /** Events in order of time, and of arrival where times are equal. A binary heap. */
 export class EventQueue<Payload> {
-  private readonly heap: { atUs: number; order: number; payload: Payload }[] = [];
+  private readonly heap: Entry<Payload>[] = [];
   private orders = 0;
 
   get size(): number {
@@ -8,53 +10,48 @@ export class EventQueue<Payload> {
   }
 
   push(atUs: number, payload: Payload): void {
+    const { heap } = this;
     const entry = { atUs, order: this.orders++, payload };
-    this.heap.push(entry);
-    let index = this.heap.length - 1;
+    let index = heap.length;
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (!this.before(index, parent)) break;
-      this.swap(index, parent);
+      const above = heap[parent];
+      if (above === undefined || !isBefore(entry, above)) break;
+      heap[index] = above;
       index = parent;
     }
+    heap[index] = entry;
   }
 
   pop(): { atUs: number; payload: Payload } | undefined {
     const first = this.heap[0];
     const last = this.heap.pop();
     if (first === undefined || last === undefined) return undefined;
-    if (this.heap.length > 0) {
-      this.heap[0] = last;
-      this.sink();
-    }
+    if (this.heap.length > 0) this.sink(last);
     return first;
   }
 
-  private sink(): void {
+  /** Puts `entry` where it belongs, from the top down. */
+  private sink(entry: Entry<Payload>): void {
+    const { heap } = this;
     let index = 0;
     for (;;) {
-      const left = index * 2 + 1;
-      let least = index;
-      if (left < this.heap.length && this.before(left, least)) least = left;
-      if (left + 1 < this.heap.length && this.before(left + 1, least)) least = left + 1;
-      if (least === index) return;
-      this.swap(index, least);
-      index = least;
+      let child = index * 2 + 1;
+      let least = heap[child];
+      if (least === undefined) break;
+      const right = heap[child + 1];
+      if (right !== undefined && isBefore(right, least)) {
+        child += 1;
+        least = right;
+      }
+      if (!isBefore(least, entry)) break;
+      heap[index] = least;
+      index = child;
     }
+    heap[index] = entry;
   }
+}
 
-  private before(left: number, right: number): boolean {
-    const a = this.heap[left];
-    const b = this.heap[right];
-    if (a === undefined || b === undefined) return false;
-    return a.atUs < b.atUs || (a.atUs === b.atUs && a.order < b.order);
-  }
-
-  private swap(left: number, right: number): void {
-    const a = this.heap[left];
-    const b = this.heap[right];
-    if (a === undefined || b === undefined) return;
-    this.heap[left] = b;
-    this.heap[right] = a;
-  }
+function isBefore(left: Entry<unknown>, right: Entry<unknown>): boolean {
+  return left.atUs < right.atUs || (left.atUs === right.atUs && left.order < right.order);
 }

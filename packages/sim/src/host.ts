@@ -1,4 +1,4 @@
-import { assertNever, type NodeId, type Reason } from "@quorate/contracts";
+import type { NodeId, Reason } from "@quorate/contracts";
 import type { StoredDocument } from "@quorate/core-config";
 import { initialState } from "@quorate/core-quorum";
 import { HostClock } from "./clock.ts";
@@ -28,6 +28,8 @@ const BUS_RECONNECT_MOST_US = 120_000;
 const BOOT_LEAST_US = 100_000;
 const BOOT_MOST_US = 700_000;
 const WALL_CLOCK_MS = 1_700_000_000_000;
+
+type Takers = { [Each in Topic]?: (message: LocalMessages[Each]) => void };
 
 /** One host: a clock, a kernel, a disk, a local bus and four processes. */
 export class Host {
@@ -61,6 +63,27 @@ export class Host {
   kernelSlowUpToUs = 0;
   busSlowUpToUs = 0;
   private readonly streams = new Map<string, Random>();
+  /** Who takes what off the bus. */
+  private readonly takers: Record<ProcessName, Takers> = {
+    membership: {
+      ballot: (message) => this.membership.ballot({ kind: "ballot", ...message }),
+      config: (message) => this.membership.configure(message),
+    },
+    evaluator: {
+      heard: (message) => this.evaluator.heard(message),
+      peers: (message) => this.evaluator.peers(message),
+      report: (message) => this.evaluator.report(message),
+      stored: (message) => this.evaluator.stored(message),
+    },
+    actuator: {
+      grant: (message) => this.actuator.grant(message),
+      config: (message) => this.actuator.configure(message),
+    },
+    distributor: {
+      quorum: (message) => this.distributor.quorum(message),
+      peers: (message) => this.distributor.peers(message),
+    },
+  };
 
   constructor(world: World, id: NodeId, document: StoredDocument) {
     this.id = id;
@@ -256,30 +279,7 @@ export class Host {
   }
 
   private deliver<Name extends Topic>(to: ProcessName, topic: Name, message: LocalMessages[Name]): void {
-    // A topic and its message belong together; TypeScript loses that in the switch.
-    const messages = { [topic]: message } as Partial<LocalMessages>;
-    switch (to) {
-      case "membership":
-        if (messages.ballot !== undefined) this.membership.ballot({ kind: "ballot", ...messages.ballot });
-        if (messages.config !== undefined) this.membership.configure(messages.config);
-        return;
-      case "evaluator":
-        if (messages.heard !== undefined) this.evaluator.heard(messages.heard);
-        if (messages.peers !== undefined) this.evaluator.peers(messages.peers);
-        if (messages.report !== undefined) this.evaluator.report(messages.report);
-        if (messages.stored !== undefined) this.evaluator.stored(messages.stored);
-        return;
-      case "actuator":
-        if (messages.grant !== undefined) this.actuator.grant(messages.grant);
-        if (messages.config !== undefined) this.actuator.configure(messages.config);
-        return;
-      case "distributor":
-        if (messages.quorum !== undefined) this.distributor.quorum(messages.quorum);
-        if (messages.peers !== undefined) this.distributor.peers(messages.peers);
-        return;
-      default:
-        assertNever(to);
-    }
+    this.takers[to][topic]?.(message);
   }
 }
 

@@ -89,8 +89,8 @@ export class EvaluatorProcess extends Process {
 
   heard({ stampUs, ballot, receivedAtUs }: HeardMessage): void {
     this.deliver(() => {
-      const read = this.host.localUs() - stampUs <= this.staleUs ? readCarried(ballot) : null;
-      if (read !== null) this.step({ kind: "heard", ballot: read, receivedAtUs });
+      if (this.host.localUs() - stampUs <= this.staleUs)
+        this.step({ kind: "heard", ballot: readCarried(ballot), receivedAtUs });
     });
   }
 
