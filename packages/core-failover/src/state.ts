@@ -233,9 +233,7 @@ export function isConfigured(state: FailoverState, address: string): boolean {
 }
 
 export function sortedAddresses(state: FailoverState): AddressFacts[] {
-  return Object.keys(state.addresses)
-    .sort()
-    .flatMap((address) => state.addresses[address] ?? []);
+  return Object.values(state.addresses).sort((left, right) => (left.ip.address < right.ip.address ? -1 : 1));
 }
 
 /** What the tables must hold: the configured addresses and those not yet gone. */
@@ -274,16 +272,14 @@ function copyEach<Value extends object>(record: Record<string, Value>): Record<s
  * A tenth of the cost of structuredClone, which was a fifth of this service's CPU.
  */
 function copyState(state: FailoverState): FailoverState {
+  const addresses = copyEach(state.addresses);
+  for (const facts of Object.values(addresses))
+    if (facts.announce !== null) facts.announce = { ...facts.announce };
   return {
     ...state,
     holding: state.holding === null ? null : { ...state.holding },
     gate: { ...state.gate },
-    addresses: Object.fromEntries(
-      Object.entries(state.addresses).map(([address, facts]) => [
-        address,
-        { ...facts, announce: facts.announce === null ? null : { ...facts.announce } },
-      ]),
-    ),
+    addresses,
     carriers: copyEach(state.carriers),
     files: { lock: { ...state.files.lock }, marker: { ...state.files.marker } },
     service: { ...state.service, failures: [...state.service.failures] },

@@ -37,14 +37,15 @@ export function countVotes(
 export function quorumValue(electorates: Electorates, valueOf: (node: NodeId) => number): number {
   let result = Number.POSITIVE_INFINITY;
   for (const voters of electorates) {
+    const quorum = quorumOf(voters.totalVotes);
     const values = voters.nodes
       .map((node) => ({ value: valueOf(node.id), votes: node.votes }))
-      .toSorted((left, right) => right.value - left.value);
+      .sort((left, right) => right.value - left.value);
     let votes = 0;
     let reached = Number.NEGATIVE_INFINITY;
     for (const entry of values) {
       votes += entry.votes;
-      if (votes >= quorumOf(voters.totalVotes)) {
+      if (votes >= quorum) {
         reached = entry.value;
         break;
       }
@@ -56,9 +57,10 @@ export function quorumValue(electorates: Electorates, valueOf: (node: NodeId) =>
 
 /** Every node that any electorate names, sorted. */
 export function electorateNodes(electorates: Electorates): NodeId[] {
-  const nodes = new Set<NodeId>();
-  for (const voters of electorates) for (const node of voters.nodes) nodes.add(node.id);
-  return [...nodes].toSorted((left, right) => left - right);
+  const nodes: NodeId[] = [];
+  for (const voters of electorates)
+    for (const { id } of voters.nodes) if (!nodes.includes(id)) nodes.push(id);
+  return nodes.sort((left, right) => left - right);
 }
 
 export function sameElectorate(left: Voters, right: Voters): boolean {

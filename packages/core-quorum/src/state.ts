@@ -258,7 +258,9 @@ export function startQuorum(
 }
 
 function widestToken(durable: EvaluatorState): number {
-  return Math.max(durable.voters.tokenMs, ...durable.jointWith.map((voters) => voters.tokenMs));
+  let { tokenMs } = durable.voters;
+  for (const voters of durable.jointWith) tokenMs = Math.max(tokenMs, voters.tokenMs);
+  return tokenMs;
 }
 
 /** While a change of the token is in flight, promises last by the longest and leases by the shortest of them. */
@@ -268,7 +270,9 @@ export function promiseTiming(state: QuorumState): Timing {
 
 export function leaseTiming(state: QuorumState): Timing {
   const { voters, jointWith } = state.durable;
-  return timingOf(Math.min(voters.tokenMs, ...jointWith.map((other) => other.tokenMs)));
+  let { tokenMs } = voters;
+  for (const other of jointWith) tokenMs = Math.min(tokenMs, other.tokenMs);
+  return timingOf(tokenMs);
 }
 
 export function electoratesOf(state: QuorumState): Electorates {

@@ -15,7 +15,17 @@ export type Timing = {
   readonly staleUs: number;
 };
 
+/** Asked for many times in every step, and nearly always of the same token. */
+let last: { readonly tokenMs: number; readonly timing: Timing } | null = null;
+
 export function timingOf(tokenMs: number): Timing {
+  if (last?.tokenMs === tokenMs) return last.timing;
+  const timing = derive(tokenMs);
+  last = { tokenMs, timing };
+  return timing;
+}
+
+function derive(tokenMs: number): Timing {
   const tokenUs = tokenMs * 1000;
   return {
     tokenUs,
