@@ -8,6 +8,7 @@ import { Command } from "commander";
 import { BenchLab, reportUnlessInterrupted, takeDownOnSignal } from "./bench/bench-lab.ts";
 import { buildDigest, Results } from "./bench/results.ts";
 import { SERIES, type Series } from "./bench/series.ts";
+import { lacks, stoodStillText } from "./bench/stood-still.ts";
 import { allKept, tableText } from "./bench/table.ts";
 import { requireRoot } from "./lab.ts";
 import { wholeNumber } from "./options.ts";
@@ -51,14 +52,18 @@ function choose(only: readonly string[] | undefined): Series[] {
 }
 
 async function measure(series: Series, wanted: number, results: Results): Promise<void> {
-  if (results.of(series.name).length >= wanted) return;
+  const { tokenMs } = series.topology;
+  const isLacking = () => lacks(results.of(series.name), wanted, tokenMs);
+  if (!isLacking()) return;
   await BenchLab.with(LAB_NAME, quoratePlan(ROOT, LAB_NAME, series.topology), async (bench) => {
-    while (results.of(series.name).length < wanted) {
+    while (isLacking()) {
       const round = results.of(series.name).length;
       const sample = await series.take(bench, round);
       results.add(series.name, sample);
       const values = Object.entries(sample.values).map(([name, value]) => `${name} ${value}`);
-      process.stderr.write(`${series.name} ${round + 1}/${wanted} ${sample.label}: ${values.join(", ")}\n`);
+      const still = stoodStillText(sample, tokenMs);
+      const shown = [values.join(", "), ...(still === "" ? [] : [`SET ASIDE: ${still}`])].join("; ");
+      process.stderr.write(`${series.name} ${round + 1}/${wanted} ${sample.label}: ${shown}\n`);
     }
   });
 }

@@ -8,11 +8,12 @@ import { EXIT_CODES } from "@quorate/contracts";
 import { Command } from "commander";
 import { BenchLab, INTERRUPTED, reportUnlessInterrupted, takeDownOnSignal } from "./bench/bench-lab.ts";
 import { buildDigest, Results } from "./bench/results.ts";
+import { lacks, sift, stoodStillText } from "./bench/stood-still.ts";
 import { chooseFaults, FAULTS } from "./chaos/catalogue.ts";
-import { type ChaosSample, ChaosSampleSchema, type Fault, isLate } from "./chaos/fault.ts";
+import { CHAOS_TOKEN_MS, type ChaosSample, ChaosSampleSchema, type Fault, isLate } from "./chaos/fault.ts";
 import { planOf } from "./chaos/hosts.ts";
 import { missedBy } from "./chaos/judge.ts";
-import { chaosTable, rowOf } from "./chaos/table.ts";
+import { chaosTable, isMet, rowOf } from "./chaos/table.ts";
 import { calm, keepEvidence, takeSample } from "./chaos/take.ts";
 import { requireRoot } from "./lab.ts";
 import { wholeNumber } from "./options.ts";
@@ -73,19 +74,20 @@ class Chaos {
     const shown = FAULTS.filter((fault) => faults.includes(fault) || this.#results.of(fault.name).length > 0);
     const rows = shown.map((fault) => rowOf(fault, this.#results.of(fault.name)));
     process.stdout.write(`build ${this.#build}\n${chaosTable(rows)}`);
-    const isMet = rows.every(({ missed }) => missed.length === 0) && this.#given.length === 0;
+    const areMet = rows.every(isMet) && this.#given.length === 0;
     for (const name of this.#given)
       process.stdout.write(`GIVEN UP after ${LAB_FAILURES} failures: ${name}\n`);
     if (this.#options.json === true) {
-      process.stdout.write(`${JSON.stringify({ build: this.#build, met: isMet, rows })}\n`);
+      process.stdout.write(`${JSON.stringify({ build: this.#build, met: areMet, rows })}\n`);
     }
-    return isMet;
+    return areMet;
   }
 
-  /** Of the group, the fault with the fewest samples that lacks some: they take turns. */
+  /** Of the group, the fault with the fewest samples that count, of those that lack some: they take turns. */
   #next(group: readonly Fault[]): Fault | undefined {
-    const taken = (fault: Fault) => this.#results.of(fault.name).length;
-    const lacking = group.filter((fault) => taken(fault) < (this.#options.n ?? fault.n));
+    const of = (fault: Fault) => this.#results.of(fault.name);
+    const taken = (fault: Fault) => sift(of(fault), CHAOS_TOKEN_MS).counted.length;
+    const lacking = group.filter((fault) => lacks(of(fault), this.#options.n ?? fault.n, CHAOS_TOKEN_MS));
     return lacking.toSorted((left, right) => taken(left) - taken(right))[0];
   }
 
@@ -125,8 +127,10 @@ class Chaos {
       "lateness_ms",
     ];
     const shown = values.map((name) => `${name} ${Math.round(sample.values[name] ?? -1)}`).join(", ");
+    const still = stoodStillText(sample, CHAOS_TOKEN_MS);
     const notes = [
       ...missed.map((text) => `MISSED ${text}`),
+      ...(still === "" ? [] : [`SET ASIDE: ${still}`]),
       ...(isLate(sample) ? ["observer late"] : []),
       ...(sample.cause === null
         ? []

@@ -12,6 +12,7 @@ import { captureFilter, expandV6, type Frame, FrameReader } from "./frames.ts";
 import type { Lab } from "./lab.ts";
 import { bridgeOf, LAB_MARK, readLinks } from "./switch.ts";
 import { type ReachKind, Tally, type TallyReport } from "./tally.ts";
+import { Witness } from "./witness.ts";
 
 /** The asker's IPv6 address. No machine has it: only the frames of probe-ports.pl carry it. */
 const OBSERVER_V6 = "fd51:223::fd";
@@ -56,6 +57,7 @@ export class Observer {
   #last: Answer | null = null;
   #lastHttp: Answer | null = null;
   #newestMs = 0;
+  #witness: Witness | null = null;
   #failure: string | null = null;
   #stopping = false;
 
@@ -84,6 +86,7 @@ export class Observer {
   observe(fromMs = Date.now()): Observation {
     const tally = new Tally({ fromMs, holdMs: this.#options.holdMs });
     this.#tallies.add(tally);
+    if (this.#witness?.isRunning === true) tally.watched();
     return {
       report: () => tally.report(Math.max(fromMs, this.#newestMs)),
       close: () => this.#tallies.delete(tally),
@@ -136,6 +139,7 @@ export class Observer {
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#refreshing;
+    await this.#witness?.stop();
     const ends = this.#children.map(
       (child) =>
         new Promise<void>((resolve) => {
@@ -158,6 +162,9 @@ export class Observer {
     this.#bridge = bridge?.ifindex ?? 0;
 
     await this.#startCapture(lab, record.vips);
+    this.#witness = await Witness.start(lab.place.runDir, ({ fromMs, toMs }) => {
+      for (const tally of this.#tallies) tally.stoodStill(fromMs, toMs);
+    });
     const realTime = await canRunInRealTime();
     const probe = (pid: number, script: string, args: string[]) => {
       const argv = [...realTime, "perl", join(ASSETS, script), ...args];

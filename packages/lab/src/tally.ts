@@ -37,6 +37,8 @@ export type TallyReport = {
   overlaps: Overlap[];
   /** By how much a probe was sent too late, at worst: a silence of no more than this is our own noise. */
   latenessMs: number;
+  /** The longest time that the machine itself stood still in the window; null when nobody could tell. */
+  stoodStillMs: number | null;
   /** Who held the address, in order of time. */
   holders: { host: number; vip: string; fromMs: number; toMs: number }[];
 };
@@ -51,6 +53,7 @@ export class Tally {
   readonly #closed: Run[] = [];
   readonly #current = new Map<string, Run>();
   #latenessMs = 0;
+  #stoodStillMs: number | null = null;
 
   constructor(options: TallyOptions) {
     this.#options = options;
@@ -65,6 +68,17 @@ export class Tally {
   /** A probe was sent this much too late. */
   late(byMs: number): void {
     this.#latenessMs = Math.max(this.#latenessMs, byMs);
+  }
+
+  /** Somebody watches whether the machine runs. */
+  watched(): void {
+    this.#stoodStillMs ??= 0;
+  }
+
+  /** The machine stood still; what was over before the window is not its business. */
+  stoodStill(fromMs: number, toMs: number): void {
+    const inWindowMs = toMs - Math.max(fromMs, this.#options.fromMs);
+    this.#stoodStillMs = Math.max(this.#stoodStillMs ?? 0, inWindowMs);
   }
 
   /** A frame that speaks for `vip` left `host`. */
@@ -92,6 +106,7 @@ export class Tally {
       dualMs: overlaps.reduce((sum, overlap) => sum + wholeMs(overlap.toMs - overlap.fromMs), 0),
       overlaps,
       latenessMs: this.#latenessMs,
+      stoodStillMs: this.#stoodStillMs,
       holders: runs.map((run) => ({ ...run })),
     };
   }

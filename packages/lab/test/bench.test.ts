@@ -67,7 +67,7 @@ describe("the table", () => {
 
   it("says of each reach whether it was kept", () => {
     const kept = tableText(series("death-1000"), () => [gap(1000), gap(1200)]);
-    expect(kept).toMatch(/vip_gap_ms +2 +1000 +1200 +1200 +p99 <= 1300 +kept +1/);
+    expect(kept).toMatch(/vip_gap_ms +2 +0 +1000 +1200 +1200 +p99 <= 1300 +kept +1/);
     expect(allKept(kept)).toBe(true);
     const missed = tableText(series("death-1000"), () => [gap(1000), gap(1301)]);
     expect(missed).toMatch(/p99 <= 1300 +MISSED/);

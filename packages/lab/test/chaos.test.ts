@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { chooseFaults, FAULTS } from "../src/chaos/catalogue.ts";
 import type { ChaosSample, Fault } from "../src/chaos/fault.ts";
 import { failoversOf, missedBy, spuriousOf, staleAnswersOf, valuesOf } from "../src/chaos/judge.ts";
-import { chaosTable, rowOf } from "../src/chaos/table.ts";
+import { chaosTable, isMet, rowOf } from "../src/chaos/table.ts";
 import { type ConvergedStatus, convergedOf } from "../src/converged.ts";
 import { Tally } from "../src/tally.ts";
 
@@ -122,10 +122,28 @@ describe("what was missed", () => {
     const row = rowOf(fault, [fine, fine, missed]);
     expect(row).toMatchObject({ n: 3, vip_gap_p50_ms: 5, vip_gap_max_ms: 900, late: 1, late_max_ms: 40 });
     expect(row.missed).toEqual(["1 of 3, the observer late in 1 of them: spurious 1 > 0"]);
+    expect(row.measured).toBe(true);
     const text = chaosTable([rowOf(fault, [fine]), row, rowOf(faultOf("loss-10"), [])]);
     expect(text).toMatch(/kill-membership-master +1 .* met\n/);
     expect(text).toMatch(/kill-membership-master +3 .* MISSED 1 of 3/);
     expect(text).toMatch(/loss-10 +0 .*not run\n/);
+  });
+
+  it("does not count what was seen while the machine stood still, shows it, and is not met by half", () => {
+    const fault = faultOf("kill-membership-master");
+    const fine = sampleOf({});
+    const still = sampleOf({ stood_still_ms: 312, spurious: 1, vip_gap_ms: 2000, lost_ms: 2000 });
+    const row = rowOf(fault, [fine, still]);
+    expect(row).toMatchObject({ n: 1, set_aside: 1, set_aside_missed: 1, spurious: 0, vip_gap_max_ms: 5 });
+    expect(isMet(row)).toBe(true);
+    expect(chaosTable([row])).toMatch(/kill-membership-master +1 +1 \(1 missed\) .* met\n/);
+    const half = rowOf(fault, [fine, still, still]);
+    expect(isMet(half)).toBe(false);
+    expect(chaosTable([half])).toMatch(/NOT MEASURED\n/);
+    expect(isMet(rowOf(fault, [still]))).toBe(false);
+    const two = rowOf(fault, [fine, sampleOf({ stood_still_ms: 312, dual_ms: 2 })]);
+    expect(two).toMatchObject({ n: 2, set_aside: 0, two_answers_ms: 2 });
+    expect(isMet(two)).toBe(false);
   });
 });
 

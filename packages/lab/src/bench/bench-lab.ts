@@ -10,6 +10,7 @@ import type { LabPlan } from "../plan.ts";
 import { waitUntil } from "../processes.ts";
 import type { TallyReport } from "../tally.ts";
 import type { Sample } from "./results.ts";
+import { latenessOf } from "./stood-still.ts";
 
 export const WHOLE_LIMIT_MS = 120_000;
 const CONVERGED_POLL_MS = 200;
@@ -123,7 +124,7 @@ export function gapsOf(report: TallyReport): Record<string, number> {
     arp_gap_ms: report.silence.arp.longestMs,
     service_gap_ms: report.silence.http.longestMs,
     dual_ms: report.dualMs,
-    lateness_ms: report.latenessMs,
+    ...latenessOf(report),
   };
 }
 
@@ -137,6 +138,7 @@ export function takeDownOnSignal(labName: string): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
       isInterrupted = true;
+      process.stderr.write(`${signal}: taking lab ${labName} down\n`);
       void Lab.down(labName).finally(() => process.exit(INTERRUPTED));
     });
   }

@@ -7,6 +7,7 @@ import { type BenchLab, gapsOf } from "./bench-lab.ts";
 import { idleCost } from "./idle-cost.ts";
 import { loadedQuiet } from "./quiet.ts";
 import type { Sample } from "./results.ts";
+import { latenessOf } from "./stood-still.ts";
 
 export type Series = {
   name: string;
@@ -191,7 +192,7 @@ async function takeCrash(bench: BenchLab, round: number): Promise<Sample> {
     ),
     ...(name === undefined ? {} : { new_views: sameView ? 0 : 1 }),
     dual_ms: report.dualMs,
-    lateness_ms: report.latenessMs,
+    ...latenessOf(report),
   });
 }
 

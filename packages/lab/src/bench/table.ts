@@ -1,10 +1,11 @@
 import type { Sample } from "./results.ts";
 import type { Series } from "./series.ts";
 import { summarize } from "./statistics.ts";
+import { ALWAYS_COUNTED, type Sifted, sift } from "./stood-still.ts";
 
 type Row = string[];
 
-const HEADER: Row = ["what", "value", "n", "median", "p99", "max", "reach", "", "load"];
+const HEADER: Row = ["what", "value", "n", "aside", "median", "p99", "max", "reach", "", "load"];
 
 /** The figures as a table; every line says whether its reach was kept, and what the machine's load was. */
 export function tableText(series: readonly Series[], samplesOf: (name: string) => readonly Sample[]): string {
@@ -22,21 +23,29 @@ export function tableText(series: readonly Series[], samplesOf: (name: string) =
 }
 
 function rowsOf(series: Series, samples: readonly Sample[]): Row[] {
+  const sifted = sift(samples, series.topology.tokenMs);
   return series.shown.map(({ value, statistic, reach }) => {
-    const taken = samples.filter((sample) => value in sample.values);
+    const isAlways = ALWAYS_COUNTED.includes(value);
+    const has = (sample: Sample) => value in sample.values;
+    const taken = (isAlways ? samples : sifted.counted).filter(has);
+    const aside = isAlways ? 0 : sifted.aside.filter(has).length;
     const summary = summarize(taken.map((sample) => sample.values[value] ?? 0));
     if (summary === null)
-      return [series.title, value, "0", "-", "-", "-", reachText(statistic, reach), "not run", "-"];
+      return [
+        ...[series.title, value, "0", String(aside), "-", "-", "-", reachText(statistic, reach)],
+        ...[aside === 0 ? "not run" : NOT_MEASURED, "-"],
+      ];
     const load = summarize(taken.map((sample) => sample.load));
     return [
       series.title,
       value,
       String(summary.n),
+      String(aside),
       shown(summary.median),
       shown(summary.p99),
       shown(summary.max),
       reachText(statistic, reach),
-      verdict(series, value, samples, summary[statistic], reach),
+      verdict(series, value, sifted, summary[statistic], reach),
       shown(load?.median ?? 0),
     ];
   });
@@ -45,14 +54,21 @@ function rowsOf(series: Series, samples: readonly Sample[]): Row[] {
 function verdict(
   series: Series,
   value: string,
-  samples: readonly Sample[],
+  sifted: Sifted<Sample>,
   reached: number,
   reach: number | null,
 ): string {
-  if (series.name === "crash" && value === "silence_ms") return crashVerdict(samples);
+  const isMeasured = sifted.isMeasured || ALWAYS_COUNTED.includes(value);
+  if (series.name === "crash" && value === "silence_ms") {
+    return isMeasured ? crashVerdict(sifted.counted) : NOT_MEASURED;
+  }
   if (reach === null) return "";
+  if (!isMeasured && reached <= reach) return NOT_MEASURED;
   return reached <= reach ? "kept" : "MISSED";
 }
+
+/** More than half of the samples were taken while the machine stood still. */
+const NOT_MEASURED = "NOT MEASURED";
 
 /** The observer asks every 5 ms: a silence that is longer by less than that has not lost one answer. */
 const PROBE_INTERVAL_MS = 5;
@@ -79,7 +95,7 @@ function shown(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(1);
 }
 
-/** True when no reach that was measured is missed. */
+/** True when no reach is missed, and none could not be measured. */
 export function allKept(text: string): boolean {
-  return !text.includes("MISSED");
+  return !text.includes("MISSED") && !text.includes(NOT_MEASURED);
 }

@@ -1,7 +1,11 @@
 /** What a fault is: how it is done, what it excuses, what has to hold all the same. */
 import { z } from "zod";
 import { SampleSchema } from "../bench/results.ts";
+import { DEFAULT_TOPOLOGY } from "../configuration.ts";
 import type { Injection } from "./injection.ts";
+
+/** Of every lab of chaos. */
+export const CHAOS_TOKEN_MS = DEFAULT_TOPOLOGY.tokenMs;
 
 /** Whom it strikes. `all`: everybody at once. */
 export type Struck = "master" | "slave" | "all";

@@ -1,4 +1,5 @@
 /** From what was seen to figures, and from figures to what was missed. Pure. */
+import { latenessOf } from "../bench/stood-still.ts";
 import type { Converged } from "../converged.ts";
 import type { TallyReport } from "../tally.ts";
 import type { ChaosSample, Excuse, Fault, Reach } from "./fault.ts";
@@ -88,7 +89,7 @@ export function valuesOf(excuse: Excuse, seen: Seen): Record<string, number> {
     back_ms: backMs,
     ...(seen.convergedMs === null ? {} : { recovery_ms: seen.convergedMs - seen.endedMs }),
     unconverged: after === null ? 1 : 0,
-    lateness_ms: report.latenessMs,
+    ...latenessOf(report),
   };
 }
 

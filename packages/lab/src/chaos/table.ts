@@ -1,12 +1,19 @@
 /** The table of `npm run chaos`: a row per fault. Pure. */
 import { summarize } from "../bench/statistics.ts";
-import { type ChaosSample, type Fault, isLate } from "./fault.ts";
+import { sift } from "../bench/stood-still.ts";
+import { CHAOS_TOKEN_MS, type ChaosSample, type Fault, isLate } from "./fault.ts";
 import { missedBy } from "./judge.ts";
 
 export type FaultRow = {
   fault: string;
   title: string;
+  /** Samples that count. */
   n: number;
+  /** Samples beside these that were set aside, because the machine itself stood still; and how many of them missed. */
+  set_aside: number;
+  set_aside_missed: number;
+  /** False when more than half were set aside: then nothing is said to be met. */
+  measured: boolean;
   vip_gap_p50_ms: number;
   vip_gap_max_ms: number;
   vip_lost_max_ms: number;
@@ -27,7 +34,8 @@ export type FaultRow = {
   missed: string[];
 };
 
-export function rowOf(fault: Fault, samples: readonly ChaosSample[]): FaultRow {
+export function rowOf(fault: Fault, taken: readonly ChaosSample[]): FaultRow {
+  const { counted: samples, aside, isMeasured } = sift(taken, CHAOS_TOKEN_MS);
   const all = (name: string) => samples.flatMap(({ values }) => values[name] ?? []);
   const max = (name: string) => Math.max(0, ...all(name));
   const sum = (name: string) => all(name).reduce((total, value) => total + value, 0);
@@ -38,6 +46,9 @@ export function rowOf(fault: Fault, samples: readonly ChaosSample[]): FaultRow {
     fault: fault.name,
     title: fault.title,
     n: samples.length,
+    set_aside: aside.length,
+    set_aside_missed: aside.filter((sample) => missedBy(fault, sample).length > 0).length,
+    measured: isMeasured,
     vip_gap_p50_ms: Math.round(gap?.median ?? 0),
     vip_gap_max_ms: Math.round(gap?.max ?? 0),
     vip_lost_max_ms: Math.round(max("lost_ms")),
@@ -66,14 +77,12 @@ function missedOf(fault: Fault, samples: readonly ChaosSample[]): string[] {
 }
 
 const HEADER = [
-  ...["fault", "n", "gap p50", "max ms", "lost ms", "two ms", "failovers", "spurious", "back ms"],
+  ...["fault", "n", "aside", "gap p50", "max ms", "lost ms", "two ms", "failovers", "spurious", "back ms"],
   ...["recovery p50", "max ms", "late", "max ms", "load", "why", "reach"],
 ];
 
 export function chaosTable(rows: readonly FaultRow[]): string {
-  const cells = rows.map((row) =>
-    row.n === 0 ? [row.fault, "0", ...Array.from({ length: 13 }, () => "-"), "not run"] : cellsOf(row),
-  );
+  const cells = rows.map((row) => (row.n === 0 && row.set_aside === 0 ? emptyCells(row) : cellsOf(row)));
   const widths = HEADER.map((head, column) =>
     Math.max(head.length, ...cells.map((row) => row[column]?.length ?? 0)),
   );
@@ -94,6 +103,7 @@ function cellsOf(row: FaultRow): string[] {
   return [
     row.fault,
     String(row.n),
+    asideText(row),
     String(row.vip_gap_p50_ms),
     String(row.vip_gap_max_ms),
     String(row.vip_lost_max_ms),
@@ -107,6 +117,25 @@ function cellsOf(row: FaultRow): string[] {
     String(row.late_max_ms),
     row.load_p50.toFixed(1),
     row.causes_asked === 0 ? "-" : `${row.causes_right}/${row.causes_asked}`,
-    row.missed.length === 0 ? "met" : `MISSED ${row.missed.join("; ")}`,
+    verdictOf(row),
   ];
+}
+
+function emptyCells({ fault }: FaultRow): string[] {
+  return [fault, "0", "0", ...Array.from({ length: HEADER.length - 4 }, () => "-"), "not run"];
+}
+
+/** Those that missed something are shown too, so that nobody need wonder what was set aside. */
+function asideText({ set_aside: count, set_aside_missed: missed }: FaultRow): string {
+  return missed === 0 ? String(count) : `${count} (${missed} missed)`;
+}
+
+function verdictOf(row: FaultRow): string {
+  if (row.missed.length > 0) return `MISSED ${row.missed.join("; ")}`;
+  return row.measured ? "met" : "NOT MEASURED";
+}
+
+/** Nothing missed, and not because the machine stood still too often. */
+export function isMet(row: FaultRow): boolean {
+  return row.measured && row.missed.length === 0;
 }
