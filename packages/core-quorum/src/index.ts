@@ -1,5 +1,6 @@
 export { ballotContent, roleOf } from "./outgoing.ts";
 export { compareRank, countVotes, isQuorum, quorumValue, sameElectorate } from "./quorum.ts";
+export { rehearseHandOvers } from "./rehearsal.ts";
 export {
   amnesicState,
   initialState,

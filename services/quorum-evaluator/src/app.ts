@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type ClusterConfig, QuorateError, carryBallot, readBallot } from "@quorate/contracts";
 import { decodeText, encodeText, hostConfig, readSentDocument } from "@quorate/corosync-conf";
-import { startQuorum, timingOf } from "@quorate/core-quorum";
+import { rehearseHandOvers, startQuorum, timingOf } from "@quorate/core-quorum";
 import {
   BoottimeJumpDetector,
   Bus,
@@ -160,6 +160,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
 
   checkDisarmed();
   loop.step({ kind: "tick" });
+  rehearseWhenSettled(lifecycle);
   serveRecording(bus, "quorum-evaluator", () => loop.recording());
   serveRequests(bus, loop, diff, () => diskTrouble);
   metrics.gauge(
@@ -189,6 +190,19 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
     },
   });
   lifecycle.onStop("health", () => health.close());
+}
+
+const REHEARSE_AFTER_MS = 3_000;
+const SLICE_EVERY_MS = 20;
+
+/** Not at once: a restarted evaluator has its lease to save first. */
+function rehearseWhenSettled(lifecycle: Lifecycle): void {
+  const rehearsal = rehearseHandOvers();
+  const slice = () => {
+    if (rehearsal.next().done !== true) timer = setTimeout(slice, SLICE_EVERY_MS);
+  };
+  let timer = setTimeout(slice, REHEARSE_AFTER_MS);
+  lifecycle.onStop("rehearsal", () => clearTimeout(timer));
 }
 
 function serveRequests(bus: Bus, loop: QuorumLoop, diff: EventDiff, diskTrouble: () => Error | null): void {

@@ -44,8 +44,9 @@ class RealAnnouncer implements Announcer {
     this.#probes.add(probe);
     let timer: NodeJS.Timeout | undefined;
     try {
-      if (!this.#isWatched(ip)) await this.#sendWatch();
-      await this.#helper.command("ask", [ip.device, ip.address]);
+      // The helper takes its commands in order: asking need not wait for the answer to watching.
+      const watched = this.#isWatched(ip) ? undefined : this.#sendWatch();
+      await Promise.all([watched, this.#helper.command("ask", [ip.device, ip.address])]);
       const silence = new Promise<undefined>((resolve) => {
         timer = setTimeout(() => resolve(undefined), Math.ceil(waitUs / 1_000));
       });
