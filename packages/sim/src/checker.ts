@@ -17,10 +17,15 @@ import type { StoredDocument } from "@quorate/core-config";
 import { compareGrantNames } from "@quorate/core-failover";
 import type { Host } from "./host.ts";
 import type { Invariant, Violation } from "./options.ts";
+import { Returns } from "./returns.ts";
+import { SaidAloud } from "./said.ts";
 import type { World } from "./world.ts";
 
 /** How much longer a lease may be than what was last said of it, in tokens. */
 const SAID_LATE = 0.4;
+
+/** A question that was answered before another machine came is no older than this, in tokens. */
+const FOREIGN_LONG = 2.5;
 
 type Lease = {
   term: number;
@@ -54,9 +59,12 @@ export class Checker {
   /** What each node last said as a master: whom it takes for fenced. */
   private readonly judgements = new Map<NodeId, QuorumMessage>();
   private readonly firstClaims = new Set<string>();
+  private readonly said = new SaidAloud();
+  private readonly returns: Returns;
 
   constructor(world: World) {
     this.world = world;
+    this.returns = new Returns(world);
   }
 
   violate(invariant: Invariant, message: string): void {
@@ -88,7 +96,7 @@ export class Checker {
 
   /** INV-5 and INV-6: what reaches the disk of the evaluator. */
   noteEvaluatorSaved(host: Host, state: EvaluatorState): void {
-    this.noteView(state.view);
+    this.noteView(host, state.view, state.follows === host.id);
     if (state.amnesic || state.stored.term !== state.term || state.stored.term === 0) return;
     const key = refKey(state.stored);
     let count = this.counts.get(key);
@@ -127,14 +135,24 @@ export class Checker {
       if (differs !== null)
         this.violate("INV-6", `node ${host.id} sent a ballot whose ${differs} is not on its disk`);
     }
-    this.noteView(ballot.view);
-    if (ballot.released !== null) this.released.set(host.id, ballot.released.term);
+    const broken = this.said.note(host.id, ballot);
+    if (broken !== null) this.violate("INV-6", `node ${host.id} ${broken}`);
+    const repeated = this.said.noteEchoes(host.id, host.evaluator.life, ballot);
+    if (repeated !== null) this.violate("INV-2", `node ${host.id} ${repeated}`);
+    this.noteView(host, ballot.view, ballot.master);
+    if (ballot.released !== null) this.noteReleased(host, ballot.released.term);
     if (ballot.master) {
       this.noteMaster(host, ballot.term, ballot.stored);
       const lease = this.leases.get(host.id);
-      if (lease !== undefined) lease.saidUs = this.world.nowUs;
+      if (lease?.life === host.evaluator.life) lease.saidUs = this.world.nowUs;
     }
     if (ballot.committed !== null) this.noteCommitted(host, ballot.committed);
+  }
+
+  private noteReleased(host: Host, term: number): void {
+    this.released.set(host.id, term);
+    const lease = this.leases.get(host.id);
+    if (lease !== undefined && lease.term <= term) lease.untilUs = Math.min(lease.untilUs, this.world.nowUs);
   }
 
   /** INV-7: who is out has no lease. INV-2: one master lease at any instant; one that lapsed for a token, or was released, never comes back. */
@@ -146,10 +164,14 @@ export class Checker {
         "INV-7",
         `node ${host.id} gives itself a node lease while it is ${disk?.out === true ? "out" : "amnesic"}`,
       );
+    if (grant.nodeLeaseEndUs > host.localUs() && !this.returns.isAdmitted(host))
+      this.violate("INV-7", `node ${host.id} has rebooted, and a node lease that no view gave this boot`);
     const known = this.leases.get(host.id);
     const runs = grant.role === "master" && !grant.close && grant.masterLeaseEndUs > host.localUs();
     if (!runs) {
-      if (known !== undefined && known.untilUs > nowUs) known.untilUs = nowUs;
+      // A later life of the process knows of no lease that its predecessor had: it runs on, unless it is released.
+      const isOwn = known?.life === host.evaluator.life;
+      if (isOwn && known.untilUs > nowUs) known.untilUs = nowUs;
       return;
     }
     const untilUs = host.clock.realUs(grant.masterLeaseEndUs);
@@ -188,6 +210,20 @@ export class Checker {
     }
   }
 
+  /** INV-1, when our own command to take the address away is given: gates close first. */
+  noteAddressOrderedAway({ id, kernel }: Host): void {
+    if (kernel.guarded && kernel.hasAddress && kernel.remainingUs > 0)
+      this.violate("INV-1", `node ${id} takes the address away behind an open gate`);
+  }
+
+  /** INV-1, when our own command to take the address is given: nobody else has answered for it for long. */
+  noteAddressOrdered({ id, kernel }: Host): void {
+    const { foreignSinceUs, foreignUntilUs, nowUs, tokenUs } = this.world;
+    const isForeign = nowUs < foreignUntilUs && nowUs - foreignSinceUs > FOREIGN_LONG * tokenUs;
+    if (isForeign && kernel.carrier && !kernel.hasAddress)
+      this.violate("INV-1", `node ${id} takes an address that another machine answers for`);
+  }
+
   /** INV-6: a confirmed close is on the disk. */
   noteReport(host: Host, report: ReportMessage): void {
     if (report.shutConfirmed === null) return;
@@ -206,14 +242,15 @@ export class Checker {
     this.once(this.documents, `${ref.term}/${ref.version}`, ref.digest, `document (on node ${host.id})`);
   }
 
-  private noteView(view: View): void {
+  private noteView(host: Host, view: View, isMaster: boolean): void {
     if (view.term === 0) return;
-    this.once(
+    const isNew = this.once(
       this.views,
       `${view.term}.${view.number}`,
       view.members.map((member) => `${member.node}:${member.bootId}`).join(" "),
       "view",
     );
+    if (isNew) this.returns.noteView(host, view, isMaster);
   }
 
   private noteMaster(host: Host, term: number, stored: ConfigRef): void {
@@ -267,11 +304,13 @@ export class Checker {
       );
   }
 
-  private once(seen: Map<string, string>, key: string, content: string, what: string): void {
+  /** Whether nobody has said it before. */
+  private once(seen: Map<string, string>, key: string, content: string, what: string): boolean {
     const known = seen.get(key);
     if (known === undefined) seen.set(key, content);
     else if (known !== content)
       this.violate("INV-5", `${what} ${key} has two contents: ${known} and ${content}`);
+    return known === undefined;
   }
 
   /** Something that may happen by what is promised, and is worth counting. */

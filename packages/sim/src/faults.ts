@@ -81,6 +81,7 @@ export function applyFault(world: World, action: FaultAction): boolean {
         if (host.kernel.removeAddress()) host.addressChanged("removed");
       });
     case "foreign-claim":
+      if (world.nowUs >= world.foreignUntilUs) world.foreignSinceUs = world.nowUs;
       world.foreignUntilUs = Math.max(world.foreignUntilUs, world.nowUs + action.forUs);
       world.announced(null);
       return true;
@@ -128,6 +129,8 @@ export function applyFault(world: World, action: FaultAction): boolean {
       world.operator.addNode(via, action.node, action.prio);
       return true;
     }
+    case "expect":
+      return expect(world, action);
     case "remove-node":
       return onHost(world, action.node, (host) => {
         const via = anyUp(world, host);
@@ -176,6 +179,23 @@ export function resolve(world: World, ref: NodeRef): Host | null {
     : (hosts.find((host) => host.up && host.id !== holder) ?? null);
   if (found !== null) world.bindings.set(ref, found.id);
   return found;
+}
+
+/** Says nothing of a cluster that has changed since the story was made. */
+function expect(world: World, { holder, members }: Extract<FaultAction, { kind: "expect" }>): boolean {
+  const wanted = resolve(world, holder);
+  if (wanted === null) return false;
+  const holders = [...world.hosts.values()].filter((host) => host.answers).map(({ id }) => id);
+  const inView = wanted.disk.evaluator?.view.members.map(({ node }) => node) ?? [];
+  const absent = members.flatMap((ref) => resolve(world, ref)?.id ?? []).filter((id) => !inView.includes(id));
+  const what =
+    holders.join() !== `${wanted.id}`
+      ? `node ${wanted.id} should hold the address by now; it is held by ${holders.join(" and ") || "nobody"}`
+      : absent.length > 0
+        ? `node ${absent.join(" and ")} should be in the view of node ${wanted.id}`
+        : null;
+  if (what !== null) world.checker.violate("LIVENESS", what);
+  return true;
 }
 
 function onHost(world: World, ref: NodeRef, act: (host: Host) => void): boolean {

@@ -59,7 +59,8 @@ export class LocalBus {
   private life = 0;
   private readonly joined = new Set<ProcessName>();
   private readonly connected = new Map<ProcessName, number>();
-  private readonly lastUs = new Map<string, number>();
+  /** When the newest message arrives, by receiver and sender. */
+  private readonly lastUs = new Map<ProcessName, Map<ProcessName, number>>();
   private readonly around: BusSurroundings;
 
   constructor(around: BusSurroundings) {
@@ -102,9 +103,7 @@ export class LocalBus {
     const nowUs = this.around.nowUs();
     if (!this.isConnected(to)) return this.around.at(nowUs, () => answer(false));
     let reachedUs = nowUs + this.around.delayUs();
-    for (const [pair, lastUs] of this.lastUs) {
-      if (pair.endsWith(`>${to}`)) reachedUs = Math.max(reachedUs, lastUs);
-    }
+    for (const lastUs of this.lastUs.get(to)?.values() ?? []) reachedUs = Math.max(reachedUs, lastUs);
     const { life } = this;
     this.around.at(reachedUs, () => answer(this.life === life && this.isConnected(to)));
   }
@@ -135,9 +134,13 @@ export class LocalBus {
   }
 
   private arrivalUs(from: ProcessName, to: ProcessName): number {
-    const pair = `${from}>${to}`;
-    const atUs = Math.max(this.around.nowUs() + this.around.delayUs(), (this.lastUs.get(pair) ?? 0) + 1);
-    this.lastUs.set(pair, atUs);
+    let bySender = this.lastUs.get(to);
+    if (bySender === undefined) {
+      bySender = new Map();
+      this.lastUs.set(to, bySender);
+    }
+    const atUs = Math.max(this.around.nowUs() + this.around.delayUs(), (bySender.get(from) ?? 0) + 1);
+    bySender.set(from, atUs);
     return atUs;
   }
 }

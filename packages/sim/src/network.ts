@@ -56,6 +56,12 @@ export class Network {
     return !this.cuts.has(linkKey(from, to, ring)) && plugged(from) && plugged(to);
   }
 
+  /** Whether what arrives was sent just before. */
+  get isPrompt(): boolean {
+    const { late, duplicate, replay } = this.around.noise();
+    return late + duplicate + replay === 0 && this.delayBy.values().every((delayUs) => delayUs === 0);
+  }
+
   /** Whether something that needs both directions gets through on any ring. */
   connects(left: NodeId, right: NodeId, rings: number): boolean {
     for (let ring = 0; ring < rings; ring += 1)

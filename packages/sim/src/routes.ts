@@ -14,7 +14,14 @@ export type RoutesSurroundings = {
   random: Random;
 };
 
-type Route = { connected: boolean; served: boolean; cutAtUs: number; healsAtUs: number };
+type Route = {
+  connected: boolean;
+  served: boolean;
+  cutAtUs: number;
+  healsAtUs: number;
+  /** The last time without a way in both directions. */
+  lastBreak: { fromUs: number; toUs: number };
+};
 
 /**
  * The routes between the nats-servers: TCP, so a cut loses what is under way, and after the heal it takes seconds
@@ -55,6 +62,11 @@ export class Routes {
     route.healsAtUs = Math.min(route.healsAtUs, soonUs);
   }
 
+  /** When the wires between the two were last broken, in either direction; zeros when they never were. */
+  lastBreak(left: NodeId, right: NodeId): { fromUs: number; toUs: number } {
+    return this.route(left, right).lastBreak;
+  }
+
   private carries(from: NodeId, to: NodeId): boolean {
     const route = this.route(from, to);
     return route.connected && route.served && this.around.nowUs() >= route.healsAtUs;
@@ -66,6 +78,7 @@ export class Routes {
     const connected = this.reaches(left, right);
     const served = this.serves(left) && this.serves(right);
     if (!connected && route.connected) route.cutAtUs = nowUs();
+    if (connected && !route.connected) route.lastBreak = { fromUs: route.cutAtUs, toUs: nowUs() };
     // A server that starts dials anew; sockets that were cut for long wait for their next attempt.
     const isStale = connected && !route.connected && nowUs() - route.cutAtUs >= 3 * SECOND_US;
     if ((connected && !route.connected) || (served && !route.served)) {
@@ -92,7 +105,9 @@ export class Routes {
     const key = left < right ? `${left}-${right}` : `${right}-${left}`;
     let route = this.routes.get(key);
     if (route === undefined) {
-      route = { connected: this.reaches(left, right), served: false, cutAtUs: 0, healsAtUs: 0 };
+      const connected = this.reaches(left, right);
+      const lastBreak = { fromUs: 0, toUs: 0 };
+      route = { connected, served: false, cutAtUs: 0, healsAtUs: 0, lastBreak };
       this.routes.set(key, route);
     }
     return route;

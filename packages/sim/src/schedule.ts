@@ -104,7 +104,12 @@ export type FaultKind =
   /** A host that is not in the node list yet is initialised with the newest document and added. */
   | { kind: "add-node"; node: NodeId; prio: number }
   /** The host is switched off, and taken off the list once it is fenced. */
-  | { kind: "remove-node"; node: NodeRef };
+  | { kind: "remove-node"; node: NodeRef }
+  /**
+   * No fault: what a quiet story has come to by now, or LIVENESS is broken. Who holds the address; who, beside it,
+   * is in the view of whoever holds it.
+   */
+  | { kind: "expect"; holder: NodeRef; members: NodeRef[] };
 
 export type FaultAction = { atUs: number } & FaultKind;
 

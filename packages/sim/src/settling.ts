@@ -74,6 +74,10 @@ export class Settling {
     for (const host of holders) {
       if (host.kernel.service !== "running")
         missing.push(`the service is ${host.kernel.service} on node ${host.id}`);
+      const marker = host.run.files.get("marker");
+      const term = host.disk.evaluator?.term ?? 0;
+      if (marker?.kind !== "ours" || marker.term !== term)
+        missing.push(`the marker on node ${host.id} is not of its term ${term}`);
     }
     missing.push(...(this.world.vmChecker?.missing() ?? []));
     const newest = this.newest();

@@ -51,6 +51,8 @@ export class World {
   /** The document that new hosts are initialised with. */
   readonly firstText: string;
   /** Another machine answers for the address. */
+  /** Since when and until when another machine answers for the address. */
+  foreignSinceUs = 0;
   foreignUntilUs = 0;
   faulty = true;
   /** What `master:a` and `slave:a` of the schedule stand for. */

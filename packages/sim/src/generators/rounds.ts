@@ -13,6 +13,7 @@ export class Round {
   readonly ids: readonly NodeId[];
   /** Whoever is master when the round first speaks of it, whatever it is later. */
   readonly master: `master:${string}`;
+  private readonly leaders: readonly NodeId[];
   private readonly actions: FaultAction[];
   private readonly fromUs: number;
   private readonly tokenUs: number;
@@ -21,6 +22,7 @@ export class Round {
     this.number = number;
     this.random = input.random;
     this.ids = input.cluster.nodes.map((node) => node.id);
+    this.leaders = input.cluster.nodes.flatMap(({ id, prio }) => (prio > 0 ? id : []));
     this.master = `master:r${number}`;
     this.fromUs = fromUs;
     this.tokenUs = input.tokenUs;
@@ -52,6 +54,21 @@ export class Round {
     return order;
   }
 
+  /** Whether it may be master at all. */
+  canLead(node: NodeId): boolean {
+    return this.leaders.includes(node);
+  }
+
+  /** Hands the mastership to a node drawn at random; all of the story after that knows who is who. */
+  seat(): { master: NodeId; others: [NodeId, NodeId, ...NodeId[]] } {
+    const order = this.shuffled();
+    const master = order.find((node) => this.canLead(node));
+    const [one, two, ...rest] = order.filter((node) => node !== master);
+    if (master === undefined || one === undefined || two === undefined) throw new Error("too few nodes");
+    this.at(0, { kind: "move", target: master });
+    return { master, others: [one, two, ...rest] };
+  }
+
   /** A node, and a minority of the others: what one master can lose and still be one. */
   minority(): { rest: NodeId[]; few: NodeId[] } {
     const order = this.shuffled();
@@ -70,23 +87,29 @@ export function inRounds(story: {
   /** How long a round is, the rest included. */
   tokens: number;
   noise?: Noise;
+  /** Virtual machines, when it is about them. Such stories are drawn only by name. */
+  machines?: number;
+  /** Only once, so that what it leaves behind is what liveness is judged by. */
+  once?: true;
   play(round: Round): void;
 }): Generator {
   return {
     name: story.name,
     about: story.about,
-    weight: 1,
+    weight: story.machines === undefined ? 1 : 0,
     generate(input) {
       const actions: FaultAction[] = [];
       const { tokenUs, faultUs } = input;
       let number = 0;
       const lastUs = faultUs - story.tokens * tokenUs;
-      for (let fromUs = SETTLE_TOKENS * tokenUs; fromUs <= lastUs; fromUs += story.tokens * tokenUs) {
+      const firstUs = story.once === true ? lastUs : SETTLE_TOKENS * tokenUs;
+      for (let fromUs = firstUs; fromUs <= lastUs; fromUs += story.tokens * tokenUs) {
         number += 1;
         story.play(new Round(input, number, fromUs, actions));
       }
       actions.sort((left, right) => left.atUs - right.atUs);
-      return { noise: story.noise ?? QUIET, actions };
+      const { noise = QUIET, machines } = story;
+      return machines === undefined ? { noise, actions } : { noise, machines, actions };
     },
   };
 }

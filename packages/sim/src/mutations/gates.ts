@@ -133,7 +133,7 @@ export const GATES: readonly Mutation[] = [
   },
   {
     name: "gate-before-address",
-    rule: "Gates open last and close first.",
+    rule: "Gates open last and close first: the address is not taken away behind an open gate.",
     edits: [
       {
         file: PLAN_ADDRESS,
@@ -143,8 +143,6 @@ export const GATES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: [seedsOf("hand-over-in-trouble", 10)],
-    settled:
-      "A host answers only with the address on the interface and the gate open, so taking the address away first answers no more than shutting first. What the order buys: a removal that fails or is undone by others finds the gate shut already.",
   },
   {
     name: "address-before-gate",
@@ -232,7 +230,7 @@ export const GATES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("mixed", 15)],
+    attempts: [seedsOf("foreign-answers", 5)],
   },
   {
     name: "marker-check",
@@ -245,6 +243,6 @@ export const GATES: readonly Mutation[] = [
       },
     ],
     breaks: "any",
-    attempts: [seedsOf("clean-cut", 5)],
+    attempts: [seedsOf("higher-term", 10)],
   },
 ];

@@ -6,32 +6,6 @@ const JUDGE = "packages/core-membership/src/judge.ts";
 /** Membership: what is let in, and whom it accuses. */
 export const HEARTBEATS: readonly Mutation[] = [
   {
-    name: "replay-window",
-    rule: "Heartbeats: what is replayed is counted and dropped.",
-    edits: [
-      {
-        file: "packages/core-membership/src/replay-window.ts",
-        find: "return back < WINDOW_SIZE && ((window.bits >> BigInt(back)) & 1n) === 0n;",
-        replace: "return true;",
-      },
-    ],
-    breaks: "any",
-    attempts: [seedsOf("replays", 15)],
-  },
-  {
-    name: "stale-incarnation-refused",
-    rule: "Heartbeats carry an incarnation; a recorded older one is refused.",
-    edits: [
-      {
-        file: RECEIVE,
-        find: 'if (envelope.incarnation < peer.incarnation) return "refused_stale_incarnation";',
-        replace: "",
-      },
-    ],
-    breaks: "any",
-    attempts: [seedsOf("replays", 15)],
-  },
-  {
     name: "joined-means-both-ways",
     rule: "A peer is joined when heard in both directions.",
     edits: [

@@ -8,7 +8,14 @@ const REPORT = "packages/core-failover/src/vm/host-report.ts";
 const REVIEW = "packages/core-failover/src/vm/review.ts";
 const RECOGNISE = "packages/core-failover/src/vm/recognise.ts";
 
-const RUNS = [seedsOf("machines", 300)] as const;
+const RUNS = [
+  seedsOf("machines-freeze-near-cut", 8),
+  seedsOf("machines-restart-near-cut", 8),
+  seedsOf("machines-reboot-near-cut", 8),
+  seedsOf("machines-trap-near-cut", 8),
+  seedsOf("machines-slow-orders-near-cut", 8),
+  seedsOf("machines-mixed", 10),
+] as const;
 
 /** Virtual machines: where one may start, what its gates let pass, and whose orders count. */
 export const MACHINES: readonly Mutation[] = [
@@ -72,7 +79,7 @@ export const MACHINES: readonly Mutation[] = [
     attempts: RUNS,
   },
   {
-    name: "order-term-checked",
+    name: "order-is-not-older",
     rule: "Orders carry (term, view number, placement number); older than what the node has adopted: refused.",
     edits: [
       {
@@ -80,27 +87,11 @@ export const MACHINES: readonly Mutation[] = [
         find: "if (statement.term < grant.term) return `its term is over; this host is in term ${grant.term}`;",
         replace: "",
       },
-    ],
-    breaks: "safety",
-    attempts: RUNS,
-  },
-  {
-    name: "order-placement-checked",
-    rule: "Orders with an older placement number than the node has adopted: refused.",
-    edits: [
       {
         file: HOST,
         find: 'if (comparePlacements(statement, adopted) < 0) return "a newer one is known";',
         replace: "",
       },
-    ],
-    breaks: "safety",
-    attempts: RUNS,
-  },
-  {
-    name: "order-view-checked",
-    rule: "Orders of an older view than the node has adopted: refused.",
-    edits: [
       {
         file: HOST,
         find: 'if (compareViews(statement.view, grant.view) < 0) return "it is of an older view";',
@@ -113,7 +104,7 @@ export const MACHINES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: RUNS,
+    attempts: [seedsOf("machines-late-orders", 30)],
   },
   {
     name: "order-for-this-life",
@@ -147,13 +138,9 @@ export const MACHINES: readonly Mutation[] = [
     edits: [
       {
         file: GATES,
-        find: '  if (!samePlacement(facts.confirmed, placement) || !isClaimed(facts) || facts.storage === "dirty")\n    return shut;\n  if (!samePlacement(record?.placement ?? null, placement)) return shut;',
-        replace: '  if (facts.storage === "dirty") return shut;',
-      },
-      {
-        file: GATES,
-        find: "  if (!samePlacement(copy.placement, placement)) return shut;\n  switch",
-        replace: "  switch",
+        find: '  const { order } = held;\n  if (order.kind === "destroy"',
+        replace:
+          '  const { order } = held;\n  if (copy !== null) return { vm, network: true, storage: true };\n  if (order.kind === "destroy"',
       },
     ],
     breaks: "safety",
@@ -163,7 +150,11 @@ export const MACHINES: readonly Mutation[] = [
     name: "nothing-without-a-word",
     rule: "A returning node runs, resumes or ungates nothing until it has learnt the current term and placements (INV-7).",
     edits: [
-      { file: HOST, find: "    if (!lease) continue;\n", replace: "    void lease;\n" },
+      {
+        file: GATES,
+        find: '  if (!samePlacement(facts.confirmed, placement) || !isClaimed(facts) || facts.storage === "dirty")',
+        replace: '  if (!isClaimed(facts) || facts.storage === "dirty")',
+      },
       {
         file: COPIES,
         find: "  // A word of a master under a lease that runs, or nothing is claimed, started or resumed (INV-7).\n  if (!samePlacement(facts.confirmed, order.placement)) return;\n",
@@ -172,19 +163,20 @@ export const MACHINES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: RUNS,
+    note: "Two belts, removed together: the copy and its gate each wait for the word.",
   },
   {
     name: "reset-of-storage-sockets",
     rule: "A shut storage gate resets TCP: bytes queued before the lease ended must never arrive later.",
     edits: [
       {
-        file: GATES,
-        find: '        facts.storage = "dirty";\n',
-        replace: '        facts.storage = "clean";\n',
+        file: COPIES,
+        find: '  orderVmStep(turn, `storage:${facts.vm}`, { kind: "reset-storage", vm: facts.vm });',
+        replace: '  facts.storage = "clean";',
       },
     ],
     breaks: "safety",
-    attempts: RUNS,
+    attempts: [seedsOf("machines-away-and-back", 20)],
   },
   {
     name: "storage-settle",

@@ -113,7 +113,7 @@ export const PROMISES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("master-forgets", 30)],
+    attempts: [seedsOf("votes-too-soon", 20)],
   },
   {
     name: "drift-margin-lease",
@@ -163,18 +163,22 @@ export const PROMISES: readonly Mutation[] = [
     ],
     breaks: "any",
     attempts: [seedsOf("replays", 15), seedsOf("mixed", 15)],
-    settled:
-      "Leases count from the echoed time, votes from the newest state, so hearing a recording again makes nothing valid that was not. What it would do is keep a dead node 'heard' and its followers bound to it: no invariant of safety, and liveness is judged after the recordings have ended. Kept: availability while replays go on.",
     note: "Three belts, removed together: the replay window of the heartbeats, membership's newest ballot, the evaluator's.",
   },
   {
     name: "retired-boot-not-heard",
     rule: "A late ballot of a boot that is over is not heard †.",
-    edits: [{ file: STEP, find: "if (retired.includes(ballot.name.bootId)) return false;", replace: "" }],
+    edits: [
+      { file: STEP, find: "if (retired.includes(ballot.name.bootId)) return false;", replace: "" },
+      {
+        file: "packages/core-membership/src/receive.ts",
+        find: 'if (envelope.incarnation < peer.incarnation) return "refused_stale_incarnation";',
+        replace: "",
+      },
+    ],
+    note: "Two belts, removed together: membership refuses an incarnation that is over, the evaluator a boot that is.",
     breaks: "any",
     attempts: [seedsOf("replays", 30)],
-    settled:
-      "As above: a ballot of a boot that is over acknowledges only names of its time; the echo's boot id (echo-of-this-boot) keeps the lease right. Kept: it would make the view flap between two boots of one node.",
   },
   {
     name: "stale-local-message-dropped",
@@ -254,9 +258,15 @@ export const PROMISES: readonly Mutation[] = [
         find: "if (voices && leaseUs + timing.tokenUs > nowUs) {",
         replace: "if (nowUs >= 0 || (voices && leaseUs > 0)) {",
       },
+      {
+        file: MASTERSHIP,
+        find: "if (state.masterLeaseEndUs === 0 || nowUs < state.masterLeaseEndUs + graceUs) return [];",
+        replace: "if (graceUs >= 0) return [];",
+      },
     ],
+    note: "Alone it is a second belt: the first acknowledgement that a restarted master gets is of its predecessor's ballot and carries that one's end, and `lapsed-mastership-is-over` ends it at once. Removed together with that; with that alone removed, no run of this generator breaks anything.",
     breaks: "safety",
-    attempts: [seedsOf("master-forgets", 20)],
+    attempts: [seedsOf("sleeping-master", 10)],
   },
   {
     name: "release-waits-for-the-lease",
@@ -362,9 +372,7 @@ export const PROMISES: readonly Mutation[] = [
       },
     ],
     breaks: "liveness",
-    attempts: [seedsOf("half-heard", 10), seedsOf("out-and-back", 10)],
-    settled:
-      "A removed node that wins holds a true majority, publishes the newest view of its voters and returns by the same rules as any other. What the rule buys is that the machines of a member are not suspended for it: preference, not safety.",
+    attempts: [seedsOf("removed-one-waits", 15)],
   },
   {
     name: "master-lifts-its-term",
@@ -377,7 +385,7 @@ export const PROMISES: readonly Mutation[] = [
       },
     ],
     breaks: "liveness",
-    attempts: [seedsOf("split-vote", 10), seedsOf("mixed", 10)],
+    attempts: [seedsOf("higher-term", 10)],
   },
   {
     name: "promise-is-to-the-node",
@@ -390,6 +398,6 @@ export const PROMISES: readonly Mutation[] = [
       },
     ],
     breaks: "liveness",
-    attempts: [seedsOf("split-vote", 10), seedsOf("mixed", 10)],
+    attempts: [seedsOf("higher-term", 10)],
   },
 ];

@@ -44,7 +44,7 @@ export const VIEWS: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("deaf-voter-reboots", 15), seedsOf("reboot-near-cut", 15)],
+    attempts: [seedsOf("boots-together", 10)],
   },
   {
     name: "view-persisted",
@@ -107,20 +107,21 @@ export const VIEWS: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("heir-of-an-old-view", 30)],
+    attempts: [seedsOf("machines-heir", 20)],
   },
   {
     name: "views-only-with-a-lease",
-    rule: "Later views only while the master lease is valid.",
+    rule: "Later views, and verdicts on who is fenced, only while the master lease is valid: a thawed master must not remove everybody.",
     edits: [
       {
         file: VIEW,
         find: "if (nowUs >= state.masterLeaseEndUs || state.closing !== null) return [];",
         replace: "",
       },
+      { file: FENCING, find: "if (nowUs >= state.masterLeaseEndUs) return [];", replace: "" },
     ],
     breaks: "any",
-    attempts: [seedsOf("thawed-master", 15)],
+    attempts: [seedsOf("thawed-first", 10)],
   },
   {
     name: "drained-queue-before-removing",
@@ -131,14 +132,9 @@ export const VIEWS: readonly Mutation[] = [
         find: "const readUntilUs = Math.min(drainedUs, state.peersStampUs);",
         replace: "const readUntilUs = Math.max(nowUs, drainedUs);",
       },
-      {
-        file: VIEW,
-        find: "if (nowUs >= state.masterLeaseEndUs || state.closing !== null) return [];",
-        replace: "",
-      },
     ],
     breaks: "any",
-    attempts: [seedsOf("thawed-master", 15)],
+    attempts: [seedsOf("thawed-reads", 10)],
   },
   {
     name: "fence-waits-for-the-last-lease",
@@ -200,7 +196,7 @@ export const VIEWS: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("half-heard", 15)],
+    attempts: [seedsOf("half-adopted", 20)],
   },
   {
     name: "forgotten-grants-count-from-the-restart",
@@ -218,7 +214,7 @@ export const VIEWS: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("half-heard", 20)],
+    attempts: [seedsOf("grant-forgotten", 10)],
   },
   {
     name: "own-report-of-this-term",
@@ -231,14 +227,7 @@ export const VIEWS: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("out-and-back", 20)],
-  },
-  {
-    name: "fence-judged-with-a-lease",
-    rule: "A thawed master whose lease has lapsed judges nobody.",
-    edits: [{ file: FENCING, find: "if (nowUs >= state.masterLeaseEndUs) return [];", replace: "" }],
-    breaks: "safety",
-    attempts: [seedsOf("thawed-master", 15)],
+    attempts: [seedsOf("out-with-open-gates", 15)],
   },
   {
     name: "out-persisted",
@@ -273,11 +262,16 @@ export const VIEWS: readonly Mutation[] = [
   },
   {
     name: "return-after-adopting-the-removal",
-    rule: "It comes back only after it has adopted the removal †.",
+    rule: "It comes back only after it has adopted the removal, and reported so under this term †.",
     edits: [
       {
         file: VIEW,
         find: "if (compareViews({ term: ballot.clean.viewTerm, number: ballot.clean.viewNumber }, durable.view) < 0)\n    return null;",
+        replace: "",
+      },
+      {
+        file: VIEW,
+        find: "if (ballot.term !== durable.term || ballot.clean.term !== durable.term) return null;",
         replace: "",
       },
     ],
@@ -298,19 +292,6 @@ export const VIEWS: readonly Mutation[] = [
     attempts: [seedsOf("out-and-back", 15)],
   },
   {
-    name: "return-under-this-term",
-    rule: "The report that it is clean is made under this term †.",
-    edits: [
-      {
-        file: VIEW,
-        find: "if (ballot.term !== durable.term || ballot.clean.term !== durable.term) return null;",
-        replace: "",
-      },
-    ],
-    breaks: "safety",
-    attempts: [seedsOf("out-and-back", 15), seedsOf("heir-of-an-old-view", 15)],
-  },
-  {
     name: "return-after-joined-for-a-token",
     rule: "It comes back only when joined both ways for T, doubling when it flaps †.",
     edits: [
@@ -320,8 +301,8 @@ export const VIEWS: readonly Mutation[] = [
         replace: "return ballot.name.bootId;",
       },
     ],
-    breaks: "liveness",
-    attempts: [seedsOf("mixed", 10)],
+    breaks: "any",
+    attempts: [seedsOf("out-and-back", 10)],
   },
   {
     name: "one-way-node-removed",
@@ -351,15 +332,20 @@ export const VIEWS: readonly Mutation[] = [
   },
   {
     name: "amnesia-re-admitted-by-a-new-commit",
-    rule: "Re-admitted by a configuration committed without it, after the loss † (ADR 5).",
+    rule: "Who lost its state is silent for T(1 + rho), and re-admitted by a configuration committed without it, after the loss † (ADR 5).",
     edits: [
       {
         file: "packages/core-quorum/src/amnesia.ts",
         find: "if (!stored || committed.version <= durable.amnesicSinceVersion) return null;",
-        replace: "if (!stored) return null;",
+        replace: "void stored;",
+      },
+      {
+        file: STATE,
+        find: "silentUntilUs: newBoot || durable.amnesic ? world.nowUs + timing.promiseUs : world.nowUs,",
+        replace: "silentUntilUs: newBoot && !durable.amnesic ? world.nowUs + timing.promiseUs : world.nowUs,",
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("deaf-voter-forgets", 20), seedsOf("amnesia-near-cut", 15)],
+    attempts: [seedsOf("remembered-by-one", 20)],
   },
 ];

@@ -37,11 +37,13 @@ export function carryOut(actuator: ActuatorProcess, step: Step, answer: Answer):
       return command(() => ({ kind: "probed", foreignMac: host.world.answererFor(host) }));
     case "add-address":
     case "refresh-address":
+      if (step.kind === "add-address") host.world.checker.noteAddressOrdered(host);
       return command(() => {
         if (kernel.putAddress(step.validSeconds)) host.addressChanged("added");
         return DONE;
       });
     case "remove-address":
+      host.world.checker.noteAddressOrderedAway(host);
       return command(() => {
         if (kernel.removeAddress()) host.addressChanged("removed");
         return DONE;
