@@ -38,11 +38,12 @@ export function peersMessage(state: MembershipState, nowUs: number): PeersMessag
 
 /** What of a peer is news when it differs; ages and loss are not. */
 export function toldOf(state: MembershipState, peer: PeerRecord, nowUs: number): string {
-  const links = peer.links.map((link) => {
+  const { config } = peer;
+  let told = `${peer.state}|${peer.reason.code}|${peer.incarnation}|${peer.bootId}`;
+  if (config !== null) told += `|${config.term}.${config.version}.${config.digest}`;
+  for (const link of peer.links) {
     const { hears, heard } = judgeLink(state, link, nowUs);
-    return `${link.ring}${hears ? "h" : "-"}${heard ? "H" : "-"}`;
-  });
-  const config =
-    peer.config === null ? "" : `${peer.config.term}.${peer.config.version}.${peer.config.digest}`;
-  return [peer.state, peer.reason.code, peer.incarnation, peer.bootId, config, ...links].join("|");
+    told += `|${link.ring}${hears ? "h" : "-"}${heard ? "H" : "-"}`;
+  }
+  return told;
 }

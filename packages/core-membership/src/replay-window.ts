@@ -39,7 +39,18 @@ export function accept(window: ReplayWindow, counter: number): ReplayWindow {
 export function lossPercent(window: ReplayWindow): number {
   if (window.highest === 0) return 0;
   const span = Math.min(100, window.highest - window.first + 1);
-  let arrived = 0;
-  for (let bits = window.bits & ((1n << BigInt(span)) - 1n); bits > 0n; bits &= bits - 1n) arrived += 1;
+  const arrived = countBits(BigInt.asUintN(span, window.bits));
   return Math.round(((span - arrived) * 1000) / span) / 10;
+}
+
+/** By halves within each 32 bits ("Hacker's Delight", 5-1): bit by bit costs a bigint each. */
+function countBits(bits: bigint): number {
+  let count = 0;
+  for (let rest = bits; rest > 0n; rest >>= 32n) {
+    let word = Number(BigInt.asUintN(32, rest));
+    word -= (word >>> 1) & 0x55555555;
+    word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
+    count += Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+  }
+  return count;
 }

@@ -127,6 +127,18 @@ describe("replays", () => {
     expect(lossPercent(accept(EMPTY_WINDOW, 77_777))).toBe(0);
   });
 
+  it("counts the loss of any pattern of the last hundred", () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 200 }), (arrives) => {
+        let window = accept(EMPTY_WINDOW, 1);
+        for (const [index, comes] of arrives.entries()) if (comes) window = accept(window, index + 2);
+        const last = [true, ...arrives].slice(0, window.highest).slice(-100);
+        const lost = last.filter((comes) => !comes).length;
+        expect(lossPercent(window)).toBe(Math.round((lost * 1000) / last.length) / 10);
+      }),
+    );
+  });
+
   it("refuses a doubled datagram, on the same ring and its copy of another", () => {
     const world = new World([1, 2], [0, 1]);
     world.run(T);
