@@ -63,8 +63,8 @@ function obstacle(state: QuorumState, nowUs: number): Reason | null {
   if (state.wonTerm !== null || state.candidacy !== null)
     return say("BUSY", state.wonTerm === null ? "This node stands for master." : "This node is master.");
   if (state.leaving || state.closing !== null) return say("LEAVING", "This node gives up its role.");
-  const lastMaster = state.durable.voters.nodes.toSorted(compareRank)[0]?.id;
-  if (state.disarmed && lastMaster !== durable.node && namedSuccessor(state) !== durable.node) {
+  const isLastMaster = () => durable.voters.nodes.toSorted(compareRank)[0]?.id === durable.node;
+  if (state.disarmed && !isLastMaster() && namedSuccessor(state) !== durable.node) {
     return say("DISARMED", "Automation is off: only the last master, or whom it names, may lead.");
   }
   const ability = ownAbility(state, nowUs);

@@ -1,4 +1,4 @@
-export { ballotContent, roleOf } from "./outgoing.ts";
+export { roleOf } from "./outgoing.ts";
 export { compareRank, countVotes, isQuorum, quorumValue, sameElectorate } from "./quorum.ts";
 export { rehearseHandOvers } from "./rehearsal.ts";
 export {

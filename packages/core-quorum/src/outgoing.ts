@@ -1,4 +1,13 @@
-import type { Ballot, Echo, GrantMessage, NodeId, QuorumMessage, Reason, Role } from "@quorate/contracts";
+import type {
+  Ballot,
+  BallotName,
+  Echo,
+  GrantMessage,
+  NodeId,
+  QuorumMessage,
+  Reason,
+  Role,
+} from "@quorate/contracts";
 import { compareConfigRefs } from "@quorate/contracts";
 import { mayVote, ownAbility } from "./election.ts";
 import { absentNodes } from "./fencing.ts";
@@ -54,7 +63,7 @@ function buildEchoes(state: QuorumState, nowUs: number): Echo[] {
     const grant = state.lastGrants.get(node);
     echoes.push({
       node,
-      received: peer === undefined ? null : { ...peer.ballot.name, ageUs: nowUs - peer.receivedAtUs },
+      received: peer === undefined ? null : receivedOf(peer.ballot.name, nowUs - peer.receivedAtUs),
       granted: grant?.name ?? null,
       // What a predecessor of this process granted is forgotten: it may have been just before the start.
       sinceLastGrantUs: nowUs - (grant?.atUs ?? state.startedAtUs),
@@ -63,10 +72,22 @@ function buildEchoes(state: QuorumState, nowUs: number): Echo[] {
   return echoes;
 }
 
-/** The part of a ballot whose change is news; names and ages are not. */
-export function ballotContent(ballot: Ballot): string {
-  const { name: _name, changed: _changed, echoes: _echoes, able, ...content } = ballot;
-  return JSON.stringify({ ...content, able: able.ok ? true : able.code });
+function receivedOf({ bootId, atUs }: BallotName, ageUs: number): Echo["received"] {
+  return { bootId, atUs, ageUs };
+}
+
+const NO_NEWS: readonly (keyof Ballot)[] = ["name", "changed", "echoes", "able"];
+
+/** Whether a ballot says what the last one said; names, ages and the words for an inability are no news. */
+export function saysTheSame(ballot: Ballot, last: Ballot): boolean {
+  if (ballot.able.ok !== last.able.ok || (!ballot.able.ok && ballot.able.code !== last.able.code))
+    return false;
+  for (const key of Object.keys(ballot) as (keyof Ballot)[]) {
+    // Most are the very same objects as last time.
+    if (ballot[key] === last[key] || NO_NEWS.includes(key)) continue;
+    if (JSON.stringify(ballot[key]) !== JSON.stringify(last[key])) return false;
+  }
+  return true;
 }
 
 export function buildGrant(state: QuorumState, nowUs: number): GrantMessage {

@@ -97,7 +97,7 @@ export type QuorumState = {
   urgentUntilUs: number;
   /** Ballots go out at the double pace until then. */
   restlessUntilUs: number;
-  lastContent: string;
+  lastBallot: Ballot | null;
   lastGrantContent: string;
   /** What the actuator was told last. */
   lastGrant: { atUs: number; masterLeaseEndUs: number; nodeLeaseEndUs: number };
@@ -242,7 +242,7 @@ export function startQuorum(
     nextBallotUs: 0,
     urgentUntilUs: 0,
     restlessUntilUs: 0,
-    lastContent: "",
+    lastBallot: null,
     lastGrantContent: "",
     lastGrant: { atUs: 0, masterLeaseEndUs: 0, nodeLeaseEndUs: 0 },
     lastQuorumContent: "",

@@ -29,13 +29,13 @@ import {
   yieldTo,
 } from "./mastership.ts";
 import {
-  ballotContent,
   buildBallot,
   buildGrant,
   buildQuorumMessage,
   grantContent,
   noteFork,
   roleOf,
+  saysTheSame,
 } from "./outgoing.ts";
 import { missWatchUs, nextBallotAtUs, noteUrgency, ridesWithMaster } from "./pace.ts";
 import { renewPromise, runningPromise } from "./promise.ts";
@@ -227,11 +227,10 @@ function outgoing(state: QuorumState, nowUs: number, answer: boolean, news: bool
   const effects: QuorumEffect[] = [];
   if (nowUs >= state.silentUntilUs && !state.resuming) {
     const ballot = buildBallot(state, nowUs);
-    const content = ballotContent(ballot);
-    ballot.changed = content !== state.lastContent;
+    ballot.changed = state.lastBallot === null || !saysTheSame(ballot, state.lastBallot);
     state.nextBallotUs = nextBallotAtUs(state, nowUs);
     if (ballot.changed || answer || nowUs >= state.nextBallotUs) {
-      state.lastContent = content;
+      state.lastBallot = ballot;
       state.lastNameUs = ballot.name.atUs;
       state.lastBallotUs = nowUs;
       state.nextBallotUs = nextBallotAtUs(state, nowUs);

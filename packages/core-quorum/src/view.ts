@@ -94,11 +94,18 @@ export function reviseView(state: QuorumState, nowUs: number, drainedUs: number)
     });
   }
   members.sort((left, right) => left.node - right.node);
-  if (JSON.stringify(members) === JSON.stringify(durable.view.members)) return [];
+  if (isSame(members, durable.view.members)) return [];
   const view: View = { term: durable.term, number: durable.view.number + 1, members };
   const adopted = takeView(state, view);
   for (const member of members) state.fencing.delete(member.node);
   return adopted === null ? reasons : [...reasons, adopted];
+}
+
+function isSame(left: readonly ViewMember[], right: readonly ViewMember[]): boolean {
+  return (
+    left.length === right.length &&
+    left.every(({ node, bootId }, index) => node === right[index]?.node && bootId === right[index]?.bootId)
+  );
 }
 
 function fillBoot(state: QuorumState, member: ViewMember, nowUs: number): ViewMember {
