@@ -74,11 +74,27 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
     const remedy = `The node goes on without it. Look at the disk (dmesg, smartctl); then remove the copy: rm ${path}`;
     add("STATE_REFUSED", `A state file was refused: ${message}`, { path, why: code, remedy });
   }
+  found.push(...crashes(snapshot));
   if (status.configuration.note !== null) add("file_differs", status.configuration.note);
   for (const entry of snapshot.config?.notHonoured ?? []) {
     add("not_honoured", entry.message, { key: entry.key, line: entry.line });
   }
   return withoutRepetitions(found);
+}
+
+/** One line for each service, however often it ended: the first recording is the likeliest to have the cause. */
+function crashes({ crashes: recordings }: Snapshot): Reason[] {
+  const services = [...new Set(recordings.map(({ service }) => service))].sort();
+  return services.flatMap((service) => {
+    const of = recordings.filter((recording) => recording.service === service);
+    const [first] = of;
+    if (first === undefined) return [];
+    const { path, atMs } = first;
+    const more = of.length === 1 ? "" : ` (${of.length} recordings, the oldest first)`;
+    const message = `${service} ended by an error of its own at ${new Date(atMs).toISOString()}; what it was given is kept: ${path}${more}.`;
+    const remedy = `See it happen: quorate replay ${path}. Report it with the file; then: rm ${of.map((one) => one.path).join(" ")}`;
+    return [{ code: "crash_recorded", message, facts: { service, path, remedy } }];
+  });
 }
 
 /** Links that do not carry both ways, of peers that another ring keeps joined: the next fault is an outage. */

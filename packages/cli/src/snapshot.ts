@@ -15,6 +15,8 @@ import {
 import { decodeText, documentDigest, encodeText } from "@quorate/corosync-conf";
 import {
   type Bus,
+  type CrashRecording,
+  crashRecordings,
   DEFAULT_RUN_DIR,
   DEFAULT_STATE_DIR,
   monotonicUs,
@@ -68,6 +70,8 @@ export interface Snapshot {
   refusedFiles: RefusedFile[];
   /** Bytes that the file system of the state folder still takes; null when that cannot be known. */
   stateRoomBytes: number | null;
+  /** What services left that ended by an error of their own. */
+  crashes: CrashRecording[];
   journal: Pick<JournalAnswer, "answers" | "problem">;
   /** From the state folder; asked for only when a service does not answer. */
   durable: Said<EvaluatorState>;
@@ -165,6 +169,7 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
     durable,
     refusedFiles: listRefused(where),
     stateRoomBytes: roomInBytes(stateDir),
+    crashes: crashRecordings(stateDir),
     journal: { answers: journal.answers, problem: journal.problem },
     ...document,
   };

@@ -95,6 +95,7 @@ function snapshot(parts: Partial<Snapshot> = {}): Snapshot {
     refusedFiles: [],
     stateRoomBytes: 1e9,
     journal: { answers: true, problem: null },
+    crashes: [],
     config: parseConfiguration(CLUSTER_CONF, "cluster.conf").config,
     configText: CLUSTER_CONF,
     configSource: "config-distributor",
@@ -317,6 +318,21 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
     const own = snapshot({ stateRoomBytes: 0, quorum: says({ ...quorum, problems: [said] }, 0) });
     expect(statusOf(own).degraded).toEqual([said]);
     expect(statusOf(snapshot({ stateRoomBytes: null })).degraded).toEqual([]);
+  });
+
+  it("names what a service left that ended by an error of its own, one line for each", () => {
+    const left = (service: string, name: string) => ({ service, path: `/state/crash/${name}`, atMs: 0 });
+    const { degraded } = statusOf(
+      snapshot({
+        crashes: [left("membership", "m1"), left("membership", "m2"), left("quorum-evaluator", "q")],
+      }),
+    );
+    expect(degraded).toMatchObject([
+      { code: "crash_recorded", facts: { service: "membership", path: "/state/crash/m1" } },
+      { code: "crash_recorded", facts: { service: "quorum-evaluator" } },
+    ]);
+    expect(degraded[0]?.message).toContain("2 recordings");
+    expect(degraded[0]?.facts?.["remedy"]).toContain("rm /state/crash/m1 /state/crash/m2");
   });
 
   it("names a journal that cannot write, and one that is not there", () => {

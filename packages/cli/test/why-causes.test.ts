@@ -238,6 +238,16 @@ describe("quorate why names the cause", () => {
       /The disk refuses the journal: database or disk is full\.$/,
     ],
     [
+      "a service ended by an error of its own",
+      [
+        ...SLAVE,
+        [60_990, Q, "CRASHED", "This must not be: {}", { facts: { recording: "/state/crash/q.gz" } }],
+        [61_000, S, "process_exit", "quorum-evaluator ended.", { facts: { process: Q, how: "exit code 1" } }],
+      ],
+      "service-crashed",
+      /^At 10:01:00\.990 on node 4: quorum-evaluator ended by an error of its own: This must not be: \{\}\.$/,
+    ],
+    [
       "a process was killed and nothing came of it",
       [
         ...SLAVE,

@@ -23,13 +23,14 @@ export {
 } from "./durable-file.ts";
 export { type EventInput, EventPublisher, SharedSequence } from "./event-publisher.ts";
 export { holdFolder } from "./folder-lock.ts";
+export { type CrashRecording, crashRecordings } from "./crash-recording.ts";
 export {
   type HealthAnswer,
   type HealthServer,
   type HealthServerOptions,
   startHealthServer,
 } from "./health-server.ts";
-export { InputRecorder, programDigest, RECORDING_FORMAT } from "./input-recorder.ts";
+export { InputRecorder, programDigest } from "./input-recorder.ts";
 export { type Lifecycle, runService, STOP_LIMIT_MS } from "./lifecycle.ts";
 export { LOCAL_SCHEMAS, type LocalMessage } from "./local-topics.ts";
 export { createLogger, LOG_LEVELS, type Logger, type LogLevel, RateLimit } from "./logger.ts";
@@ -53,6 +54,7 @@ export {
   readPidFile,
   writePidFile,
 } from "./pid-file.ts";
+export { type RecordingOrigin, RECORDING_FORMAT, sealRecording } from "./sealed-recording.ts";
 export { LITTLE_ROOM_BYTES, roomInBytes } from "./room.ts";
 export { readRunFile, writeRunFileSync } from "./run-file.ts";
 export { type DocumentPlaces, type RunningDocument, readRunningDocument } from "./running-document.ts";

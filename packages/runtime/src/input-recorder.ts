@@ -3,11 +3,10 @@ import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { QuorateError } from "@quorate/contracts";
+import { rememberForCrash } from "./crash-recording.ts";
+import { RECORDING_FORMAT } from "./sealed-recording.ts";
 import { encodeTagged } from "./tagged-json.ts";
 import { QUORATE_VERSION } from "./version.ts";
-
-/** The form of the lines below. A recording of another one is refused. */
-export const RECORDING_FORMAT = 1;
 
 /** What one segment may hold; two are kept. With three nodes a segment is about 20 seconds. */
 const SEGMENT_STEPS = 1024;
@@ -44,10 +43,12 @@ export class InputRecorder<State, Input> {
   #failure: string | null = null;
   #older: Segment | null = null;
   #younger: Segment | null = null;
+  #last: State | null = null;
 
   /** `limits`: what one segment may hold. */
   constructor(limits: { steps?: number; bytes?: number } = {}) {
     this.#limits = { steps: SEGMENT_STEPS, bytes: SEGMENT_BYTES, ...limits };
+    rememberForCrash(this);
   }
 
   /**
@@ -58,8 +59,10 @@ export class InputRecorder<State, Input> {
     const segment = this.#segmentFor(state);
     if (segment === null) return step();
     segment.inputs.push(input);
+    this.#last = state;
     try {
       const result = step();
+      this.#last = result.state;
       const { state: _, ...decided } = result;
       segment.decisions.push(decided);
       if (segment.inputs.length % MEASURE_EVERY === 1) {
@@ -82,6 +85,25 @@ export class InputRecorder<State, Input> {
    * so that the service goes on meanwhile. Throws QuorateError RECORDING_INVALID when something could not be recorded.
    */
   async dump(source: RecordingSource, state: State): Promise<Uint8Array> {
+    const lines: string[] = [];
+    for (const line of this.#lines(source, state)) {
+      lines.push(line);
+      if (lines.length % WRITE_BATCH === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return compress(`${lines.join("\n")}\n`, { level: 1 });
+  }
+
+  /**
+   * The same lines at once, for a process that is about to end: the state is the one after the last step, or before it
+   * when that step threw. Throws as `dump`; empty when there was no step.
+   */
+  lastWords(source: RecordingSource): string {
+    if (this.#last === null) return "";
+    return `${[...this.#lines(source, this.#last)].join("\n")}\n`;
+  }
+
+  /** What was given until now; steps taken while the lines are read are not among them. */
+  #lines(source: RecordingSource, state: State): Generator<string> {
     if (this.#failure !== null) {
       const what = `${source.service} of node ${source.node} could not be recorded: ${this.#failure}.`;
       throw new QuorateError("RECORDING_INVALID", what, "Please report it; nothing else is affected.");
@@ -92,29 +114,7 @@ export class InputRecorder<State, Input> {
         ? []
         : [{ ...segment, inputs: segment.inputs.slice(), decisions: segment.decisions.slice() }],
     );
-    const header = {
-      kind: "service",
-      format: RECORDING_FORMAT,
-      version: QUORATE_VERSION,
-      build: programDigest(process.argv[1] ?? ""),
-      ...source,
-      recordedAt: new Date().toISOString(),
-    };
-    const lines = [JSON.stringify(header)];
-    const digest = createHash("sha256");
-    let steps = 0;
-    for (const segment of segments) {
-      lines.push(`{"kind":"segment","state":${segment.state}}`);
-      for (const [index, input] of segment.inputs.entries()) {
-        const decided = encodeTagged(segment.decisions[index]);
-        digest.update(decided).update("\n");
-        lines.push(`{"kind":"step","input":${encodeTagged(input)},"decided":${decided}}`);
-        steps += 1;
-        if (steps % WRITE_BATCH === 0) await new Promise((resolve) => setImmediate(resolve));
-      }
-    }
-    lines.push(`{"kind":"end","steps":${steps},"decisions":"${digest.digest("hex")}","state":${last}}`);
-    return compress(`${lines.join("\n")}\n`, { level: 1 });
+    return linesOf(source, segments, last);
   }
 
   #segmentFor(state: State): Segment | null {
@@ -139,6 +139,30 @@ export class InputRecorder<State, Input> {
       return null;
     }
   }
+}
+
+function* linesOf(source: RecordingSource, segments: readonly Segment[], last: string): Generator<string> {
+  const header = {
+    kind: "service",
+    format: RECORDING_FORMAT,
+    version: QUORATE_VERSION,
+    build: programDigest(process.argv[1] ?? ""),
+    ...source,
+    recordedAt: new Date().toISOString(),
+  };
+  yield JSON.stringify(header);
+  const digest = createHash("sha256");
+  let steps = 0;
+  for (const segment of segments) {
+    yield `{"kind":"segment","state":${segment.state}}`;
+    for (const [index, input] of segment.inputs.entries()) {
+      const decided = encodeTagged(segment.decisions[index]);
+      digest.update(decided).update("\n");
+      yield `{"kind":"step","input":${encodeTagged(input)},"decided":${decided}}`;
+      steps += 1;
+    }
+  }
+  yield `{"kind":"end","steps":${steps},"decisions":"${digest.digest("hex")}","state":${last}}`;
 }
 
 /** Tells two builds of one version apart: the digest of a program's one file; "unknown" when it cannot be read. */

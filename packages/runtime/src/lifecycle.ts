@@ -1,5 +1,6 @@
 import { QuorateError, type ServiceName } from "@quorate/contracts";
-import { loadServiceContext, type ServiceContext } from "./service-context.ts";
+import { keepCrashRecording } from "./crash-recording.ts";
+import { loadServiceContext, readNodeFile, type ServiceContext } from "./service-context.ts";
 
 /** What a service hands over to be ended with; run in reverse order of registration. */
 export interface Lifecycle {
@@ -25,10 +26,11 @@ export async function runService(
   const fail = (error: unknown): never => {
     const known = error instanceof QuorateError ? error : undefined;
     const message = error instanceof Error ? error.message : String(error);
+    const recording = context === undefined || known !== undefined ? null : recordingOf(context);
     if (context !== undefined) {
       context.logger.fatal(
         known === undefined
-          ? { stack: error instanceof Error ? error.stack : undefined }
+          ? { stack: error instanceof Error ? error.stack : undefined, recording }
           : { code: known.code, hint: known.hint },
         message,
       );
@@ -37,7 +39,8 @@ export async function runService(
         `${service}: ${message}${known === undefined ? "" : `\n  what to do: ${known.hint}`}\n`,
       );
     }
-    context?.decisions?.record({ reason: { code: known?.code ?? "CRASHED", message } });
+    const facts = recording === null ? {} : { facts: { recording } };
+    context?.decisions?.record({ reason: { code: known?.code ?? "CRASHED", message, ...facts } });
     context?.decisions?.close();
     process.exit(known?.exitCode ?? 1);
   };
@@ -80,4 +83,17 @@ export async function runService(
   } catch (error) {
     fail(error);
   }
+}
+
+/** Where the recording of this process lies now; why it does not lie anywhere; null when it has none. */
+function recordingOf(context: ServiceContext): string | null {
+  const { service, nodeId, stateDir, runDir } = context;
+  let cluster = "unknown";
+  try {
+    cluster = readNodeFile(runDir).clusterName;
+  } catch {
+    // The recording is worth keeping without its name.
+  }
+  const { path, problem } = keepCrashRecording({ service, node: nodeId, cluster, stateDir });
+  return path ?? (problem === null ? null : `not kept: ${problem}`);
 }

@@ -109,9 +109,12 @@ export function replay(path: string, force: boolean): Shown {
 }
 
 function replayLines(replay: ServiceReplay): string[] {
-  const { service, node, steps, decisions, digest, difference } = replay;
+  const { service, node, steps, decisions, digest, difference, thrown } = replay;
   const what = `${steps} ${steps === 1 ? "step" : "steps"}, ${decisions} ${decisions === 1 ? "reason" : "reasons"}`;
-  if (difference === null) return [`node ${node} ${service}: ${what}: equal, digest ${digest.slice(0, 12)}`];
+  if (difference === null) {
+    const equal = `node ${node} ${service}: ${what}: equal, digest ${digest.slice(0, 12)}`;
+    return thrown === null ? [equal] : [equal, `  the last step ended it, here too: ${thrown}`];
+  }
   const here = programDigest(serviceEntry(service));
   const other =
     here === replay.build ? "" : ` (build ${replay.build} recorded it, ${here} is installed here)`;

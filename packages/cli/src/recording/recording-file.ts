@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gunzipSync } from "node:zlib";
 import { QuorateError } from "@quorate/contracts";
 import {
   QUORATE_VERSION,
   RECORDED_SERVICES,
   RECORDING_FORMAT,
+  type RecordingOrigin,
   decodeTagged,
+  sealRecording,
   writeFileDurablySync,
 } from "@quorate/runtime";
 import { z } from "zod";
@@ -70,15 +72,11 @@ function invalid(path: string, what: string, hint: string): QuorateError {
 const AGAIN = "Make a new one with `quorate record`. If it was copied, copy it again.";
 
 /** The bytes of a file of these parts; each part is a service's dump, gzip too. Throws QuorateError for a bad part. */
-export function recordingBytes(
-  header: Omit<RecordingHeader, "kind" | "format" | "version">,
-  parts: Uint8Array[],
-): Uint8Array {
-  const first = { kind: "recording", format: RECORDING_FORMAT, version: QUORATE_VERSION, ...header };
-  const body = `${JSON.stringify(first)}\n${parts.map((part) => gunzipSync(part).toString("utf8")).join("")}`;
-  const sha256 = createHash("sha256").update(body).digest("hex");
-  const seal = { kind: "seal", lines: body.split("\n").length - 1, sha256 };
-  return gzipSync(`${body}${JSON.stringify(seal)}\n`);
+export function recordingBytes(origin: RecordingOrigin, parts: Uint8Array[]): Uint8Array {
+  return sealRecording(
+    origin,
+    parts.map((part) => gunzipSync(part).toString("utf8")),
+  );
 }
 
 export function writeRecording(path: string, bytes: Uint8Array): void {

@@ -65,6 +65,8 @@ export interface ServiceReplay {
   /** Of the replayed decisions, up to the difference. */
   digest: string;
   difference: Difference | null;
+  /** What the last step threw when it was recorded, and throws again; null when it ended well. */
+  thrown: string | null;
 }
 
 /** Gives the inputs to the core again and compares every decision, and the state at the end of each segment. */
@@ -73,6 +75,7 @@ export function replayService({ head, segments, end }: ServiceRecording): Servic
   const core = CORES[head.service];
   let steps = 0;
   let decisions = 0;
+  let thrown: string | null = null;
   const answer = (difference: Difference | null): ServiceReplay => ({
     service: head.service,
     node: head.node,
@@ -81,6 +84,7 @@ export function replayService({ head, segments, end }: ServiceRecording): Servic
     decisions,
     digest: digest.digest("hex"),
     difference,
+    thrown,
   });
   const differ = (what: Difference["what"], input: unknown, wanted: unknown, seen: unknown) =>
     answer({ step: steps, what, input, ...firstDifference(wanted, seen) });
@@ -93,6 +97,7 @@ export function replayService({ head, segments, end }: ServiceRecording): Servic
       if (text !== encodeTagged(decided)) return differ("decision", input, decided, replayed.decided);
       digest.update(text).update("\n");
       decisions += decisionsIn(replayed.decided);
+      thrown = thrownIn(replayed.decided);
       state = replayed.state;
     }
     const wanted = segments[index + 1]?.state ?? end.state;
@@ -113,6 +118,11 @@ function attempt(core: (typeof CORES)[RecordedService], state: unknown, input: u
 function decisionsIn(decided: unknown): number {
   const { reasons, effects } = decided as { reasons?: unknown[]; effects?: { kind?: string }[] };
   return reasons?.length ?? effects?.filter(({ kind }) => kind === "event").length ?? 0;
+}
+
+function thrownIn(decided: unknown): string | null {
+  const { thrown } = decided as { thrown?: unknown };
+  return typeof thrown === "string" ? thrown : null;
 }
 
 function firstDifference(

@@ -111,6 +111,7 @@ function ownTrouble(near: readonly JournalRow[], headline: JournalRow): Cause | 
     stopped(near, SURE_STALL_MS) ??
     carrier(near) ??
     disk(near) ??
+    crashed(near) ??
     killed(near) ??
     stopped(near, LONG_STALL_MS) ??
     busAway(near) ??
@@ -194,6 +195,17 @@ function disk(near: readonly JournalRow[]): Cause | null {
   const rows = near.filter(({ code }) => code === "DISK_REFUSED" || code === "DISK_FULL");
   const row = rows.find(({ service }) => service === "quorum-evaluator") ?? rows[0];
   return row === undefined ? null : { kind: "disk-refused", phrase: lower(row.message), rows };
+}
+
+/** A service that ended itself: a fault of ours. */
+function crashed(near: readonly JournalRow[]): Cause | null {
+  const rows = near.filter(({ code }) => code === "CRASHED");
+  const [first] = rows;
+  if (first === undefined) return null;
+  const recording = textFact(first, "recording");
+  const kept = recording === null ? "" : ` (recording: ${recording})`;
+  const phrase = `${first.service} of this node ended by an error of its own at ${clock(first.wallMs)}: ${first.message}${kept}`;
+  return { kind: "service-crashed", phrase, rows };
 }
 
 /** Nobody was there to see the processes end. */

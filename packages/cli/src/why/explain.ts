@@ -91,8 +91,10 @@ function whatHappened(rows: readonly JournalRow[], row: JournalRow): string {
       return `${at} ${who} began to hand the mastership over${typeof row.new === "number" ? ` to node ${row.new}` : ""}`;
     case "failover.ability_changed":
       return `${at} ${who} became ${row.new === "able" ? "able" : "unable"} to serve`;
-    default:
-      return `${at} on ${who}: ${withoutStop(row.message)}`;
+    default: {
+      const crash = row.code === "CRASHED" ? `${row.service} ended by an error of its own: ` : "";
+      return `${at} on ${who}: ${crash}${withoutStop(row.message)}`;
+    }
   }
 }
 
