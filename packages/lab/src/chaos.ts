@@ -28,6 +28,7 @@ type ChaosOptions = {
   fresh?: boolean;
   table?: boolean;
   json?: boolean;
+  record: boolean;
   lab: string;
 };
 
@@ -36,9 +37,11 @@ class Chaos {
   readonly #build = buildDigest(ROOT);
   readonly #results: Results<ChaosSample>;
   readonly #given: string[] = [];
+  readonly #recordings: string | null;
 
   constructor(options: ChaosOptions) {
     this.#options = options;
+    this.#recordings = options.record ? join(ROOT, ".lab", `chaos-recordings-${options.lab}`) : null;
     const path = join(ROOT, ".lab", `chaos-${this.#build}.json`);
     this.#results = Results.open(path, this.#build, ChaosSampleSchema);
   }
@@ -102,7 +105,7 @@ class Chaos {
         const fault = this.#next(group);
         if (fault === undefined) return;
         const round = this.#results.of(fault.name).length;
-        const sample = await takeSample(bench, fault, round);
+        const sample = await takeSample(bench, fault, round, this.#recordings);
         this.#results.add(fault.name, sample);
         this.#tell(bench, fault, sample, round);
         if (sample.after === null) return;
@@ -114,7 +117,7 @@ class Chaos {
     const missed = missedBy(fault, sample);
     if (missed.length > 0) {
       const folder = join(ROOT, ".lab", "chaos-evidence", this.#build, `${fault.name}-${round + 1}`);
-      keepEvidence(bench.lab, sample, folder, missed);
+      keepEvidence(bench.lab, sample, folder, missed, this.#recordings);
     }
     const at = new Date(sample.injected.fromMs).toISOString();
     const values = [
@@ -136,6 +139,15 @@ class Chaos {
         ? []
         : [sample.cause.isRight ? "cause named" : `CAUSE NOT NAMED: ${sample.cause.printed}`]),
     ];
+    if (sample.replay !== null) {
+      const { nodes, equal, steps, differences, failures, crashes } = sample.replay;
+      notes.push(
+        `recordings of ${equal}/${nodes} nodes replayed equal, ${steps} steps`,
+        ...differences.map((text) => `REPLAY DIFFERS ${text}`),
+        ...failures.map((text) => `NOT REPLAYED ${text}`),
+        ...crashes.map((text) => `CRASHED ${text}`),
+      );
+    }
     process.stderr.write(
       `${at} ${fault.name} ${round + 1} ${sample.label}: ${[shown, ...notes].join("; ")}\n`,
     );
@@ -149,6 +161,7 @@ async function main(): Promise<number> {
   program.option("--fresh", "forget this build's samples of the chosen faults first");
   program.option("--table", "print what there is, do nothing");
   program.option("--json", "the table as JSON in the last line");
+  program.option("--no-record", "do not fetch and replay what the cores were given in each sample");
   program.option("--lab <name>", "the lab's name; two with different names run side by side", "chaos");
   program.parse();
   const options = program.opts<ChaosOptions>();

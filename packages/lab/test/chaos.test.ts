@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { chooseFaults, FAULTS } from "../src/chaos/catalogue.ts";
 import type { ChaosSample, Fault } from "../src/chaos/fault.ts";
 import { failoversOf, missedBy, spuriousOf, staleAnswersOf, valuesOf } from "../src/chaos/judge.ts";
+import { judgeReplay } from "../src/chaos/recordings.ts";
 import { chaosTable, isMet, rowOf } from "../src/chaos/table.ts";
 import { type ConvergedStatus, convergedOf } from "../src/converged.ts";
 import { Tally } from "../src/tally.ts";
@@ -29,6 +30,7 @@ function sampleOf(values: Record<string, number>): ChaosSample {
     after: BEFORE,
     holders: [],
     cause: null,
+    replay: null,
   };
 }
 
@@ -144,6 +146,43 @@ describe("what was missed", () => {
     const two = rowOf(fault, [fine, sampleOf({ stood_still_ms: 312, dual_ms: 2 })]);
     expect(two).toMatchObject({ n: 2, set_aside: 0, two_answers_ms: 2 });
     expect(isMet(two)).toBe(false);
+  });
+});
+
+describe("the recordings of a sample", () => {
+  const recorded = JSON.stringify({ path: "x", missing: [] });
+  const service = (difference: object | null) => ({ service: "membership", node: 4, steps: 7, difference });
+  const replayed = (...services: object[]) => JSON.stringify({ services, equal: true });
+
+  it("replay, or say where not, or why they could not be had", () => {
+    const well = judgeReplay(4, recorded, replayed(service(null), service(null)));
+    expect(well).toEqual({ steps: 14, differences: [], failures: [] });
+    const differs = service({ step: 3, what: "decision", place: "effects.0" });
+    expect(judgeReplay(4, recorded, replayed(differs)).differences).toEqual([
+      "node-4: membership at step 3: decision effects.0",
+    ]);
+    const silent = JSON.stringify({ missing: [{ service: "membership", why: "it does not answer" }] });
+    expect(judgeReplay(4, silent, replayed()).failures).toEqual(["node-4: membership: it does not answer"]);
+    expect(judgeReplay(4, "quorate: no", replayed()).failures).toEqual(["node-4: no recording: quorate: no"]);
+    expect(judgeReplay(4, recorded, "damaged").failures).toEqual(["node-4: not replayed: damaged"]);
+  });
+
+  it("are counted in the row; a difference and a crash are missed, also when the machine stood still", () => {
+    const fault = faultOf("kill-membership-master");
+    const of = (equal: number, values: Record<string, number> = {}): ChaosSample => ({
+      ...sampleOf(values),
+      replay: { nodes: 3, equal, steps: 99, differences: [], failures: [], crashes: [] },
+    });
+    const row = rowOf(fault, [of(3), of(3), sampleOf({})]);
+    expect(row).toMatchObject({ replays: 6, replays_equal: 6 });
+    expect(isMet(row)).toBe(true);
+    expect(chaosTable([row])).toMatch(/ 6\/6 +met\n/);
+    for (const name of ["replay_differences", "crashes"]) {
+      const bad = rowOf(fault, [of(3), of(2, { [name]: 1, stood_still_ms: 500 })]);
+      expect(bad).toMatchObject({ n: 2, replays_equal: 5, missed: [`1 of 2: ${name} 1 > 0`] });
+      expect(isMet(bad)).toBe(false);
+    }
+    expect(isMet(rowOf(fault, [of(2, { replay_failures: 1 })]))).toBe(false);
   });
 });
 

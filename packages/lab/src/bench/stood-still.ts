@@ -14,8 +14,11 @@ const BOUND_TOKENS = 0.1;
 /** The longest stand-still in the window; missing where nothing may run in real time: then nothing is set aside. */
 export const STOOD_STILL = "stood_still_ms";
 
-/** Safety does not depend on the machine running: these count in every sample, and make it count. */
-export const ALWAYS_COUNTED: readonly string[] = ["dual_ms", "stale_answers", "unconverged"];
+/** None of it is excused by a machine that does not run: these count in every sample, and make it count. */
+export const ALWAYS_COUNTED: readonly string[] = [
+  ...["dual_ms", "stale_answers", "unconverged"],
+  ...["replay_differences", "crashes"],
+];
 
 /** By how much the observer itself was late, and for how long the machine stood still, where that is known. */
 export function latenessOf({ latenessMs, stoodStillMs }: TallyReport): Record<string, number> {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { SampleSchema } from "../bench/results.ts";
 import { DEFAULT_TOPOLOGY } from "../configuration.ts";
 import type { Injection } from "./injection.ts";
+import { ReplaySchema } from "./recordings.ts";
 
 /** Of every lab of chaos. */
 export const CHAOS_TOKEN_MS = DEFAULT_TOPOLOGY.tokenMs;
@@ -81,6 +82,8 @@ export const ChaosSampleSchema = SampleSchema.extend({
       isRight: z.boolean(),
     })
     .nullable(),
+  /** What became of the recordings of all nodes; null when none were asked for. */
+  replay: ReplaySchema.nullable().default(null),
 });
 export type ChaosSample = z.infer<typeof ChaosSampleSchema>;
 

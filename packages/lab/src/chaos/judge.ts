@@ -98,6 +98,9 @@ const ALWAYS: readonly Reach[] = [
   { value: "dual_ms", limit: 0 },
   { value: "spurious", limit: 0 },
   { value: "unconverged", limit: 0 },
+  { value: "replay_differences", limit: 0 },
+  { value: "replay_failures", limit: 0 },
+  { value: "crashes", limit: 0 },
 ];
 
 /** What this sample missed, in words; empty when all was reached. */

@@ -30,6 +30,9 @@ export type FaultRow = {
   /** Samples whose cause `quorate why` named rightly, of those in which it was asked. */
   causes_right: number;
   causes_asked: number;
+  /** Recordings of nodes that were fetched and replayed to the same decisions, of those that were to be. */
+  replays_equal: number;
+  replays: number;
   /** What was missed, each with the number of samples, and in how many of these the observer was late. */
   missed: string[];
 };
@@ -42,6 +45,7 @@ export function rowOf(fault: Fault, taken: readonly ChaosSample[]): FaultRow {
   const gap = summarize(all("vip_gap_ms"));
   const recovery = summarize(all("recovery_ms"));
   const asked = samples.flatMap(({ cause }) => cause ?? []);
+  const replays = samples.flatMap(({ replay }) => replay ?? []);
   return {
     fault: fault.name,
     title: fault.title,
@@ -63,6 +67,8 @@ export function rowOf(fault: Fault, taken: readonly ChaosSample[]): FaultRow {
     load_p50: summarize(samples.map(({ load }) => load))?.median ?? 0,
     causes_right: asked.filter(({ isRight }) => isRight).length,
     causes_asked: asked.length,
+    replays_equal: replays.reduce((total, { equal }) => total + equal, 0),
+    replays: replays.reduce((total, { nodes }) => total + nodes, 0),
     missed: missedOf(fault, samples),
   };
 }
@@ -78,7 +84,7 @@ function missedOf(fault: Fault, samples: readonly ChaosSample[]): string[] {
 
 const HEADER = [
   ...["fault", "n", "aside", "gap p50", "max ms", "lost ms", "two ms", "failovers", "spurious", "back ms"],
-  ...["recovery p50", "max ms", "late", "max ms", "load", "why", "reach"],
+  ...["recovery p50", "max ms", "late", "max ms", "load", "why", "replayed", "reach"],
 ];
 
 export function chaosTable(rows: readonly FaultRow[]): string {
@@ -117,6 +123,7 @@ function cellsOf(row: FaultRow): string[] {
     String(row.late_max_ms),
     row.load_p50.toFixed(1),
     row.causes_asked === 0 ? "-" : `${row.causes_right}/${row.causes_asked}`,
+    row.replays === 0 ? "-" : `${row.replays_equal}/${row.replays}`,
     verdictOf(row),
   ];
 }

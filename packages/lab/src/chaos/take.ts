@@ -8,12 +8,18 @@ import type { Lab } from "../lab.ts";
 import type { ChaosSample, Fault } from "./fault.ts";
 import { Injection } from "./injection.ts";
 import { valuesOf } from "./judge.ts";
+import { replayAll, replayValues } from "./recordings.ts";
 import { askWhy } from "./why.ts";
 
 const CONVERGED_LIMIT_MS = 120_000;
 
-/** Takes one sample. A cluster that does not converge afterwards is a sample too: `after` is null. */
-export async function takeSample(bench: BenchLab, fault: Fault, round: number): Promise<ChaosSample> {
+/** Takes one sample. `recordings`: where those of all nodes go, null when none are wanted. A cluster that does not converge afterwards is a sample too: `after` is null. */
+export async function takeSample(
+  bench: BenchLab,
+  fault: Fault,
+  round: number,
+  recordings: string | null,
+): Promise<ChaosSample> {
   const before = await unshaken(bench);
   const injection = new Injection(bench, chosenNode(fault, before, round), before, round);
   const window = bench.observer.observe();
@@ -28,8 +34,11 @@ export async function takeSample(bench: BenchLab, fault: Fault, round: number): 
     endedMs: injection.toMs,
     convergedMs: settled?.sinceMs ?? null,
   });
+  const cause = await askWhy(bench, fault, injection);
+  const replay = recordings === null ? null : await replayAll(bench, recordings);
+  const all = { ...values, ...injection.values, ...replayValues(replay) };
   return {
-    ...bench.sample(`node-${injection.node}`, { ...values, ...injection.values }),
+    ...bench.sample(`node-${injection.node}`, all),
     injected: {
       fault: fault.name,
       node: fault.struck === "all" ? null : injection.node,
@@ -40,7 +49,8 @@ export async function takeSample(bench: BenchLab, fault: Fault, round: number): 
     before,
     after: settled?.state ?? null,
     holders: report.holders,
-    cause: await askWhy(bench, fault, injection),
+    cause,
+    replay,
   };
 }
 
@@ -101,10 +111,20 @@ async function settle(bench: BenchLab, notBeforeMs: number): Promise<Settled | n
 }
 
 /** Keeps what a sample that missed something was made of, for whoever looks for the reason. */
-export function keepEvidence(lab: Lab, sample: ChaosSample, folder: string, missed: readonly string[]): void {
+export function keepEvidence(
+  lab: Lab,
+  sample: ChaosSample,
+  folder: string,
+  missed: readonly string[],
+  recordings: string | null,
+): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "sample.json"), `${JSON.stringify({ missed, ...sample }, null, 1)}\n`);
+  const { replay } = sample;
+  if (recordings !== null && replay !== null && replay.differences.length + replay.crashes.length > 0) {
+    cpSync(recordings, join(folder, "recordings"), { recursive: true });
+  }
   const record = lab.record();
   for (const host of record.hosts) {
     const from = hostDir(record, host.id);
