@@ -17,7 +17,7 @@ import {
   DEFAULT_STATE_DIR,
   QUORATE_VERSION,
 } from "@quorate/runtime";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { applyFile, arm, changePrio, disarm, moveMaster, parseDuration } from "./commands/change.ts";
 import { checkFile, showConfiguration, showHistory } from "./commands/config.ts";
 import { followEvents } from "./commands/events.ts";
@@ -29,6 +29,8 @@ import { initNode } from "./commands/init.ts";
 import { lookAtNodes, lookAtQuorum, lookAtStatus } from "./commands/look.ts";
 import { record, replay } from "./commands/recording.ts";
 import { addSimulate } from "./commands/simulate.ts";
+import { completionScript, SHELLS } from "./completion/scripts.ts";
+import { spotsOf } from "./completion/spots.ts";
 import { runNode } from "./node-run/supervisor.ts";
 import { failureJson, failureText, type Output, PROCESS_OUTPUT, type Shown, show } from "./output.ts";
 import { resolve } from "node:path";
@@ -160,7 +162,18 @@ function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
   addHistory(program, output, shows);
   addRecording(program, shows);
   addSimulate(program, output, wholeNumber, end);
+  addCompletion(program, output);
   return program;
+}
+
+function addCompletion(program: Command, output: Output): void {
+  program
+    .command("completion")
+    .description("print what a shell needs to complete this program's commands and options")
+    .addArgument(new Argument("<shell>", "which").choices(SHELLS))
+    .action((shell: (typeof SHELLS)[number]) => {
+      output.write(completionScript(shell, spotsOf(program)));
+    });
 }
 
 /** Looks back: what was decided, and why. */
