@@ -127,7 +127,7 @@ function reportOf(actor: Actor, stampUs: number): ReportMessage {
     ...actor.obeyed,
     gate: "shut",
     shutConfirmed: actor.shut,
-    able: { ok: true, code: "ABLE", message: "" },
+    able: { ok: true, code: "OK", message: "This node could serve as master." },
     cleanUnderTerm: actor.obeyed.term,
     address: "absent",
     service: "none",
