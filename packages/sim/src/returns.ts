@@ -53,11 +53,22 @@ export class Returns {
     if (!state.out || compareViews(state.view, before) < 0) return "and has not adopted that it was removed";
     if (state.term < view.term) return `and has learnt of no term after ${state.term}`;
     if (back.vm.open) return "while its gates are open";
+    const vm = this.copyOfAnothers(back);
+    if (vm !== null) return `with a copy of ${vm}, which runs elsewhere`;
     // A datagram that is seconds late tells of a way that is not there any more.
     if (!world.network.isPrompt) return null;
     const { fromUs, toUs } = world.routes.lastBreak(back.id, master);
     const sinceUs = world.nowUs - toUs;
     if (toUs - fromUs < LONG_BREAK * world.tokenUs || sinceUs >= LEAST_WAIT * world.tokenUs) return null;
     return `${Math.round(sinceUs / 1000)} ms after the two could reach each other again`;
+  }
+
+  /** A machine of which it has a copy though another host runs it. */
+  private copyOfAnothers(back: Host): string | null {
+    for (const vm of back.vmKernel?.copies.keys() ?? []) {
+      for (const other of this.world.hosts.values())
+        if (other !== back && other.up && other.vmKernel?.copies.get(vm)?.state === "running") return vm;
+    }
+    return null;
   }
 }

@@ -40,6 +40,24 @@ const lateDocument = inRounds({
   },
 });
 
+const unsureWrites = inRounds({
+  name: "unsure-writes",
+  about:
+    "The master's disk fails a change that may have been written all the same, and another change follows.",
+  tokens: 6,
+  play(round) {
+    const { master } = round.seat();
+    const forUs = round.us(round.between(0.05, 0.6));
+    round.at(0.98, { kind: "disk-full", node: master, forUs });
+    for (const at of [1, 1.1, 1.4, 1.8])
+      round.at(at + round.between(0, 0.1), {
+        kind: "set-prio",
+        node: round.random.pick(round.ids),
+        prio: 1 + Math.floor(round.random.next() * MOST_PRIO),
+      });
+  },
+});
+
 const rememberedByOne = inRounds({
   name: "remembered-by-one",
   about: "A voter of the new master loses its state and hears only the old one, whose term is nearly over.",
@@ -86,4 +104,9 @@ const leaseOfTheOldVotes = inRounds({
 });
 
 /** What tries the register and the votes that change with it. */
-export const narrowRegister: readonly Generator[] = [lateDocument, rememberedByOne, leaseOfTheOldVotes];
+export const narrowRegister: readonly Generator[] = [
+  lateDocument,
+  unsureWrites,
+  rememberedByOne,
+  leaseOfTheOldVotes,
+];

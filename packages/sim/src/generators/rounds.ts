@@ -102,7 +102,7 @@ export function inRounds(story: {
       const { tokenUs, faultUs } = input;
       let number = 0;
       const lastUs = faultUs - story.tokens * tokenUs;
-      const firstUs = story.once === true ? lastUs : SETTLE_TOKENS * tokenUs;
+      const firstUs = Math.max(SETTLE_TOKENS * tokenUs, story.once === true ? lastUs : 0);
       for (let fromUs = firstUs; fromUs <= lastUs; fromUs += story.tokens * tokenUs) {
         number += 1;
         story.play(new Round(input, number, fromUs, actions));

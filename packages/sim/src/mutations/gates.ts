@@ -1,4 +1,4 @@
-import { type Mutation, seedsOf } from "./mutation.ts";
+import { type Edit, type Mutation, seedsOf } from "./mutation.ts";
 
 const GRANT = "packages/core-failover/src/grant.ts";
 const PLAN_GATE = "packages/core-failover/src/plan-gate.ts";
@@ -6,6 +6,13 @@ const PLAN_ADDRESS = "packages/core-failover/src/plan-address.ts";
 const PLAN_FILES = "packages/core-failover/src/plan-files.ts";
 const LEASE_GATE = "packages/host/src/gate/lease-gate.ts";
 const REPORT = "packages/core-failover/src/report.ts";
+
+/** One process's messages to another come in order: what the local bus promises, and the first belt of some rules. */
+const IN_ORDER: Edit = {
+  file: "packages/sim/src/local-bus.ts",
+  find: "const atUs = Math.max(this.around.nowUs() + this.around.delayUs(), (bySender.get(from) ?? 0) + 1);",
+  replace: "const atUs = this.around.nowUs() + this.around.delayUs();",
+};
 
 /** What stands between a decision and the network: grants, the kernel's gate, the order of steps, the marker. */
 export const GATES: readonly Mutation[] = [
@@ -56,13 +63,20 @@ export const GATES: readonly Mutation[] = [
         find: 'if (this.#epoch !== epoch)\n      return refused("overtaken", "the gate was shut or loaded before its turn came");',
         replace: "void epoch;",
       },
+      {
+        file: "packages/sim/src/kernel.ts",
+        find: '    this.leaseUntilUs = Number.NEGATIVE_INFINITY;\n    this.permits.clear();\n    return { kind: "done" };',
+        replace: '    this.leaseUntilUs = Number.NEGATIVE_INFINITY;\n    return { kind: "done" };',
+      },
     ],
     breaks: "safety",
-    attempts: [seedsOf("hand-over-in-trouble", 30)],
+    attempts: [seedsOf("hand-over-unheard", 30), seedsOf("hand-over-in-trouble", 30)],
+    settled:
+      "A shut takes the permit away that a commit under way needs, the planner orders no opening while a shut is under way, and lateness is bounded by the permit (`permit-on-renewals`). With the permit left in the kernel too, 60 seeds broke nothing.",
   },
   {
     name: "close-is-sticky",
-    rule: "A close is sticky and refuses older generations.",
+    rule: "A close is sticky, over a restart too, and refuses older generations.",
     edits: [
       {
         file: GRANT,
@@ -75,22 +89,16 @@ export const GATES: readonly Mutation[] = [
         find: "if (known !== null && compareGrantNames(name, known) === 0 && grant.stampUs < known.stampUs) {",
         replace: "if (known !== null && grant.stampUs < 0) {",
       },
-    ],
-    breaks: "safety",
-    attempts: [seedsOf("hand-over-in-trouble", 30)],
-  },
-  {
-    name: "close-survives-a-restart",
-    rule: "A close is sticky over a restart of the actuator (INV-6).",
-    edits: [
       {
         file: "packages/core-failover/src/state.ts",
         find: "    closed,\n    closedPersisted: closed,",
         replace: "    closed: null,\n    closedPersisted: closed,",
       },
+      IN_ORDER,
     ],
     breaks: "safety",
     attempts: [seedsOf("hand-over-in-trouble", 30)],
+    note: "A second belt: on the local bus nothing older comes after a close, as one process's messages come in order. Removed together with that order; the order alone is not missed in these seeds.",
   },
   {
     name: "stale-stamps-dropped",
@@ -184,6 +192,8 @@ export const GATES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: [seedsOf("out-and-back", 15)],
+    settled:
+      "The evaluator asks for a shut gate itself before it calls itself clean, and the address's gate follows the master lease whoever is in the view. For machines the same rule is missed: `clean-before-the-return`.",
   },
   {
     name: "lapse-shuts",
@@ -217,6 +227,8 @@ export const GATES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: [seedsOf("mixed", 15)],
+    settled:
+      "Without tables nothing holds an address back, so what the rule shortens is a known hole (safety.md, 5): the simulator counts it and does not call it a violation. The lab tries it: `npm run chaos -- --only ruleset-flushed`.",
   },
   {
     name: "foreign-holder-keeps-the-address-away",

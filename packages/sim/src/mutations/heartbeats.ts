@@ -1,6 +1,5 @@
 import { type Mutation, seedsOf } from "./mutation.ts";
 
-const RECEIVE = "packages/core-membership/src/receive.ts";
 const JUDGE = "packages/core-membership/src/judge.ts";
 
 /** Membership: what is let in, and whom it accuses. */
@@ -17,6 +16,8 @@ export const HEARTBEATS: readonly Mutation[] = [
     ],
     breaks: "liveness",
     attempts: [seedsOf("mixed", 15)],
+    settled:
+      "Standing, voting and coming back ask for ballots that answer, which one direction does not give: a node that counts too many as joined asks in vain. Availability while a way is one-way.",
   },
   {
     name: "lifeguard",
@@ -30,6 +31,7 @@ export const HEARTBEATS: readonly Mutation[] = [
     ],
     breaks: "liveness",
     attempts: [seedsOf("freeze-near-cut", 10)],
+    settled: "Fewer false alarms, not fewer dangers: what it saves is measured by `npm run sim:adaptive`.",
   },
   {
     name: "goodbye-only-when-leaving",
@@ -43,5 +45,7 @@ export const HEARTBEATS: readonly Mutation[] = [
     ],
     breaks: "liveness",
     attempts: [seedsOf("hand-over-in-trouble", 10)],
+    settled:
+      "Said in haste it costs a removal and a return. The simulator's supervisors say it only when a node really leaves, so nothing tries it there; the lab kills each process alone.",
   },
 ];

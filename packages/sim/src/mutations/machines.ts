@@ -17,6 +17,9 @@ const RUNS = [
   seedsOf("machines-mixed", 10),
 ] as const;
 
+/** core-failover's own world of machines, where a seed costs a tenth: for what the simulator has not come upon. */
+const OWN_WORLD = [seedsOf("machines", 300)] as const;
+
 /** Virtual machines: where one may start, what its gates let pass, and whose orders count. */
 export const MACHINES: readonly Mutation[] = [
   {
@@ -62,7 +65,8 @@ export const MACHINES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: RUNS,
+    attempts: OWN_WORLD,
+    note: "Caught only in the world of core-failover's own random test: three hosts, a model of the quorum, and faults that the simulator's machines do not meet as often.",
   },
   {
     name: "answers-under-this-term",
@@ -118,6 +122,8 @@ export const MACHINES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: RUNS,
+    settled:
+      "What was told to a host counts as given until the host has adopted a later number, in whichever life (`statements-on-their-way-count`), and statements of one master reach one host in order. Kept as a second belt: it makes an order's effect on a restarted process easy to reason about.",
   },
   {
     name: "per-vm-gate-lease",
@@ -199,9 +205,18 @@ export const MACHINES: readonly Mutation[] = [
   {
     name: "one-start-per-placement",
     rule: "A placement is one start: what was released under it is not started again.",
-    edits: [{ file: COPIES, find: "  if (current && known.released !== null) return;\n", replace: "" }],
+    edits: [
+      { file: COPIES, find: "  if (current && known.released !== null) return;\n", replace: "" },
+      {
+        file: GATES,
+        find: "if (record === null || saved === null || record.released !== null || saved.released !== null) return false;",
+        replace: "if (record === null || saved === null) return false;",
+      },
+    ],
     breaks: "safety",
     attempts: RUNS,
+    settled:
+      "The record, the gate and what this life remembers of its one start each forbid it; and a start of a released placement would have to come between the owner's word and the master's next statement, a few milliseconds, on a host that the master hears and that does not hear it. Belts, kept: they are what `holdsNone` relies on when it takes the record's word.",
   },
   {
     name: "clean-before-the-return",
@@ -219,7 +234,7 @@ export const MACHINES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: RUNS,
+    attempts: [seedsOf("machines-away-and-back", 20)],
   },
   {
     name: "owner-in-this-view",
@@ -232,7 +247,8 @@ export const MACHINES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: RUNS,
+    attempts: OWN_WORLD,
+    note: "Caught only in the world of core-failover's own random test: three hosts, a model of the quorum, and faults that the simulator's machines do not meet as often.",
   },
   {
     name: "migration-after-the-source-is-over",

@@ -347,6 +347,8 @@ export const PROMISES: readonly Mutation[] = [
     ],
     breaks: "any",
     attempts: [seedsOf("split-vote", 15)],
+    settled:
+      "A voter takes every higher term, and a candidate that hears a master gives way, so an election goes on over one that does not give up: what it saves is time. Pre-vote lets hardly two stand at once.",
   },
   {
     name: "rank-is-a-delay",

@@ -32,7 +32,8 @@ const HEAD = `<!-- Written by \`npm run sim:mutations -- --write\`. Not to be ed
 
 A simulator that finds nothing proves little until it is known what it would find. So each guard of the product is
 removed in turn, alone, from what node loads (never on disk), and the cluster built so is run in the simulator until an
-invariant breaks. A guard that is not missed within its stated number of seeds fails \`npm run sim:mutations\`.
+invariant breaks. A guard that is not missed within its stated number of seeds fails \`npm run sim:mutations\`. Where
+two rules stand behind one another, both are removed together; the notes say so.
 
 For every catch the same seed is run with the guard in place and must break nothing. **†** marks the rules of the design
 that were put in because leaving them out broke an invariant of the first small model. "Seeds" is how many runs it took,
@@ -85,6 +86,7 @@ export function pageOf(all: readonly Row[], settled: readonly Mutation[], total:
 
 const SETTLED = `## Guards that no invariant misses
 
-Tried as the others were, and not caught. For each it was settled whether it is dead code or the simulator has a hole.
+Tried as the others were, and not caught. For each it is settled why: what else holds, or what it is good for that no
+invariant speaks of.
 
 `;

@@ -122,6 +122,8 @@ export const VIEWS: readonly Mutation[] = [
     ],
     breaks: "any",
     attempts: [seedsOf("thawed-first", 10)],
+    settled:
+      "A view is adopted only by who still follows that master, whose rights it could have taken with a lease as well; who was removed by mistake is back as soon as both speak, having been joined all along. Verdicts count only beside a running lease: whoever acts on them looks (relocator, checker). Availability; `drained-queue-before-removing` is the part that is missed.",
   },
   {
     name: "drained-queue-before-removing",
@@ -316,6 +318,8 @@ export const VIEWS: readonly Mutation[] = [
     ],
     breaks: "liveness",
     attempts: [seedsOf("half-heard", 10)],
+    settled:
+      "A node that does not hear its master but hears a quorum keeps a lease by their grants and does no harm; the rule gives its machines to hosts that can be told things. Liveness is judged when every way is open again.",
   },
   {
     name: "amnesia",
