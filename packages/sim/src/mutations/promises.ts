@@ -258,13 +258,7 @@ export const PROMISES: readonly Mutation[] = [
         find: "if (voices && leaseUs + timing.tokenUs > nowUs) {",
         replace: "if (nowUs >= 0 || (voices && leaseUs > 0)) {",
       },
-      {
-        file: MASTERSHIP,
-        find: "if (state.masterLeaseEndUs === 0 || nowUs < state.masterLeaseEndUs + graceUs) return [];",
-        replace: "if (graceUs >= 0) return [];",
-      },
     ],
-    note: "Alone it is a second belt: the first acknowledgement that a restarted master gets is of its predecessor's ballot and carries that one's end, and `lapsed-mastership-is-over` ends it at once. Removed together with that; with that alone removed, no run of this generator breaks anything.",
     breaks: "safety",
     attempts: [seedsOf("sleeping-master", 10)],
   },
