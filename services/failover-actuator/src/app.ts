@@ -105,6 +105,8 @@ export async function startFailoverActuator(
   actuator.start();
   // Making the health server takes the loop for a while: first look and take up what is there.
   await firstLook(actuator);
+  // Starts a process: not while a gate waits for its renewal. What fails fails again, and is told, when it matters.
+  await Promise.allSettled(config.clusterIps.map((ip) => drivers.address.prepare(ip)));
   const health = await startHealthServer({
     service: "failover-actuator",
     port: context.healthPort,

@@ -37,8 +37,6 @@ async function act(step: Step, doors: ExecutorDoors): Promise<StepOutcome> {
   switch (step.kind) {
     case "load-gate":
       await gate.load(step.ips);
-      // What fails here fails again, and is told, when the address is to be put on.
-      await Promise.allSettled(step.ips.map((ip) => address.prepare(ip)));
       return done;
     case "renew-gate": {
       const renewal = await gate.renew(step);
