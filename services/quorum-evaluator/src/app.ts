@@ -192,8 +192,8 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
   lifecycle.onStop("health", () => health.close());
 }
 
-const REHEARSE_AFTER_MS = 3_000;
-const SLICE_EVERY_MS = 20;
+const REHEARSE_AFTER_MS = 1_500;
+const SLICE_EVERY_MS = 5;
 
 /** Not at once: a restarted evaluator has its lease to save first. */
 function rehearseWhenSettled(lifecycle: Lifecycle): void {
