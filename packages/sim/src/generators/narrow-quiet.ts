@@ -13,7 +13,7 @@ const removedOneWaits = inRounds({
     const [removed, member] = others;
     round.at(0.6, { kind: "cut", node: removed, direction: "out", peers: [master], forUs: round.us(6) });
     round.at(3, { kind: "cut", node: master, direction: "both", peers: "all", forUs: round.us(4) });
-    if (round.canLead(member)) round.at(4.9, { kind: "expect", holder: member, members: [] });
+    if (round.canLead(member)) round.expect(4.9, member);
   },
 });
 
@@ -33,7 +33,7 @@ const thawedFirst = inRounds({
         process: "evaluator",
         forUs: round.us(forTokens + round.between(0.03, 0.08)),
       });
-    round.at(1 + forTokens + 0.7, { kind: "expect", holder: "master:thawed", members: [...round.ids] });
+    round.expect(1 + forTokens + 0.7, "master:thawed", [...round.ids]);
   },
 });
 
@@ -49,7 +49,7 @@ const thawedReads = inRounds({
     const forTokens = round.between(0.6, 0.75);
     round.at(1, { kind: "cut", node, direction: "out", peers: [master], forUs: round.us(pauseAt - 0.95) });
     round.at(pauseAt, { kind: "pause", node: master, process: "evaluator", forUs: round.us(forTokens) });
-    round.at(pauseAt + forTokens + 0.2, { kind: "expect", holder: master, members: [...round.ids] });
+    round.expect(pauseAt + forTokens + 0.2, "master:thawed", [...round.ids]);
   },
 });
 
@@ -74,7 +74,7 @@ const higherTerm = inRounds({
       strike: "pause",
       forUs: round.us(0.8),
     });
-    round.at(4.2, { kind: "expect", holder: master, members: [] });
+    round.expect(4.2, master);
     const prio = 1 + Math.floor(round.random.next() * MOST_PRIO);
     round.at(5, { kind: "set-prio", node: voter, prio });
   },

@@ -1,6 +1,6 @@
 import type { NodeId } from "@quorate/contracts";
 import type { Random } from "../random.ts";
-import { type FaultAction, type FaultKind, type Noise, QUIET } from "../schedule.ts";
+import { type FaultAction, type FaultKind, type NodeRef, type Noise, QUIET } from "../schedule.ts";
 import type { Generator, GeneratorInput } from "./generator.ts";
 
 /** Long enough after the start for a first master and its first commit. */
@@ -52,6 +52,11 @@ export class Round {
     const order: NodeId[] = [];
     while (left.length > 0) order.push(...left.splice(Math.floor(this.random.next() * left.length), 1));
     return order;
+  }
+
+  /** What the story comes to. Said of three nodes only: with more, others than those it names may take part. */
+  expect(tokens: number, holder: NodeRef, members: NodeRef[] = []): void {
+    if (this.ids.length === 3) this.at(tokens, { kind: "expect", holder, members });
   }
 
   /** Whether it may be master at all. */

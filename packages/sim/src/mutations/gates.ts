@@ -47,7 +47,7 @@ export const GATES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("frozen-command", 20)],
+    attempts: [seedsOf("frozen-command", 60)],
   },
   {
     name: "shut-overtakes-an-opening",
@@ -97,7 +97,7 @@ export const GATES: readonly Mutation[] = [
       IN_ORDER,
     ],
     breaks: "safety",
-    attempts: [seedsOf("hand-over-in-trouble", 30)],
+    attempts: [seedsOf("hand-over-in-trouble", 60)],
     note: "A second belt: on the local bus nothing older comes after a close, as one process's messages come in order. Removed together with that order; the order alone is not missed in these seeds.",
   },
   {
@@ -137,7 +137,7 @@ export const GATES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("clean-cut", 10), seedsOf("slow-orders-near-cut", 10)],
+    attempts: [seedsOf("clean-cut", 10), seedsOf("slow-orders-near-cut", 30)],
   },
   {
     name: "gate-before-address",

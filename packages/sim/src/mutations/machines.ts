@@ -14,7 +14,7 @@ const RUNS = [
   seedsOf("machines-reboot-near-cut", 8),
   seedsOf("machines-trap-near-cut", 8),
   seedsOf("machines-slow-orders-near-cut", 8),
-  seedsOf("machines-mixed", 10),
+  seedsOf("machines-mixed", 40),
 ] as const;
 
 /** core-failover's own world of machines, where a seed costs a tenth: for what the simulator has not come upon. */
@@ -234,7 +234,7 @@ export const MACHINES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("machines-away-and-back", 20)],
+    attempts: [seedsOf("machines-away-and-back", 50)],
   },
   {
     name: "owner-in-this-view",

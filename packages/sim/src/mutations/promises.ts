@@ -36,7 +36,7 @@ export const PROMISES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("split-vote", 10)],
+    attempts: [seedsOf("split-vote", 40)],
   },
   {
     name: "promise-renewed",
@@ -194,7 +194,7 @@ export const PROMISES: readonly Mutation[] = [
     rule: "The master lease counts voters of the same term that follow X.",
     edits: [{ file: LEASE, find: "if (follows && !tooOld", replace: "if (!tooOld" }],
     breaks: "safety",
-    attempts: [seedsOf("split-vote", 10), seedsOf("mixed", 15)],
+    attempts: [seedsOf("split-vote", 10), seedsOf("mixed", 40)],
   },
   {
     name: "persist-before-send",
@@ -234,7 +234,7 @@ export const PROMISES: readonly Mutation[] = [
       },
     ],
     breaks: "any",
-    attempts: [seedsOf("clean-cut", 10), seedsOf("mixed", 10)],
+    attempts: [seedsOf("clean-cut", 10), seedsOf("mixed", 30)],
   },
   {
     name: "released-mastership-is-over",

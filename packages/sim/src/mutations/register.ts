@@ -24,7 +24,7 @@ export const REGISTER_GUARDS: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("documents-in-doubt", 20), seedsOf("mixed", 10)],
+    attempts: [seedsOf("documents-in-doubt", 20), seedsOf("mixed", 30)],
   },
   {
     name: "voters-check-the-configuration",
@@ -223,6 +223,6 @@ export const REGISTER_GUARDS: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("documents-in-doubt", 15), seedsOf("amnesia-near-cut", 15)],
+    attempts: [seedsOf("documents-in-doubt", 15), seedsOf("amnesia-near-cut", 40)],
   },
 ];
