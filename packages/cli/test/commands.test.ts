@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type ConfigRef, type EventEnvelope, QuorateError } from "@quorate/contracts";
 import { documentDigest, readClusterConfig, setConfigVersion, printDocument } from "@quorate/corosync-conf";
 import { Bus, createLogger, EventPublisher, readBusCredentials } from "@quorate/runtime";
+import { freePort } from "@quorate/runtime/test/free-port";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventLine } from "../src/commands/events.ts";
 import { initNode } from "../src/commands/init.ts";
@@ -33,26 +32,6 @@ async function quorate(args: string[], calledAs = "quorate"): Promise<Ended> {
     isTerminal: false,
   });
   return ended;
-}
-
-/**
- * Free now, and below the range (32768 and up) from which the kernel takes ports for outgoing connections: one of those
- * may sit on a port of that range before the server listens on it, which nats-server says only after "ready".
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const server = createServer();
-    server.listen(port, "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
-    server.close();
-    await once(server, "close");
-    return port;
-  }
 }
 
 let folder: string;

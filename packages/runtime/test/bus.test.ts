@@ -9,7 +9,8 @@ import fc from "fast-check";
 import { connect } from "nats";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Bus, monotonicUs } from "../src/index.ts";
-import { credentials, freePort, makeBus, NatsFixture, plainConf, until } from "./nats-fixture.ts";
+import { freePort } from "./free-port.ts";
+import { credentials, makeBus, NatsFixture, plainConf, until } from "./nats-fixture.ts";
 
 function peersMessage(incarnation: number): PeersMessage {
   return {

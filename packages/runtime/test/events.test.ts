@@ -12,7 +12,8 @@ import {
 } from "@quorate/contracts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Bus, createLogger, EventPublisher, SharedSequence } from "../src/index.ts";
-import { freePort, makeBus, NatsFixture, plainConf, temporaryFolder, until } from "./nats-fixture.ts";
+import { freePort } from "./free-port.ts";
+import { makeBus, NatsFixture, plainConf, temporaryFolder, until } from "./nats-fixture.ts";
 
 let server: NatsFixture;
 let folder: string;
@@ -65,6 +66,8 @@ describe("events", () => {
     }
     await server.start();
     await until("both connected", () => sender.connected && reader.connected);
+    // Connected is not yet subscribed: a round trip on the reader's own connection is.
+    await reader.barrier();
     publisher.publish("quorum", "role_changed", {
       old: "slave",
       new: "master",

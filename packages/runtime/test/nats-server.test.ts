@@ -10,7 +10,8 @@ import {
   type NatsServerPaths,
   renderNatsServerConf,
 } from "../src/index.ts";
-import { freePort, makeConfig, NatsFixture, temporaryFolder, until } from "./nats-fixture.ts";
+import { freePort } from "./free-port.ts";
+import { makeConfig, NatsFixture, temporaryFolder, until } from "./nats-fixture.ts";
 
 const secrets: NatsServerCredentials = {
   service: { user: "service", password: "secret-1" },

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -23,6 +22,7 @@ import {
   type ServiceContext,
   writePidFile,
 } from "@quorate/runtime";
+import { freePort } from "@quorate/runtime/test/free-port";
 import { startDistributor } from "../src/app.ts";
 
 export const CLUSTER = "VMmanager";
@@ -68,26 +68,6 @@ export async function until(what: string, condition: () => boolean, limitMs = 10
   while (!condition()) {
     if (performance.now() > end) throw new Error(`waited too long for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-/**
- * Free now, and below the range (32768 and up) from which the kernel takes ports for outgoing connections: one of those
- * may sit on a port of that range before the server listens on it, which nats-server says only after "ready".
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const server = createServer();
-    server.listen(port, "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
-    server.close();
-    await once(server, "close");
-    return port;
   }
 }
 
