@@ -93,6 +93,45 @@ describe("quorate why", () => {
     expect(explanation?.decision.code).toBe("process_exit");
   });
 
+  it("a restarted evaluator that finds its master again names what killed it, not that master", () => {
+    const killed = (atMs: number, name: string): Told => [
+      atMs,
+      S,
+      "process_exit",
+      `${name} (pid 7) ended: killed by SIGKILL.`,
+      { facts: { process: name, how: "killed by SIGKILL" } },
+    ];
+    const back: Told[] = [
+      [61_300, M, "answer-missing", "Node 2 is heard.", peer(2, "suspect")],
+      [61_400, Q, "MASTER_KNOWN", "Node 2 is master of term 1.", master(null, 2, 1)],
+    ];
+    const both = [killed(60_990, "membership"), killed(61_000, "quorum-evaluator")];
+    const found = why([...SLAVE, ...both, ...back]);
+    expect([found?.decision.code, found?.cause?.kind]).toEqual(["process_exit", "process-killed"]);
+    const later: Told = [61_400, Q, "MASTER_KNOWN", "Node 2 is master of term 3.", master(2, 2, 3)];
+    const elected = why([...SLAVE, ...both, later]);
+    expect(elected?.sentence).toMatch(/node 2 became master of term 3 because membership and/);
+  });
+
+  it("a process that was killed was killed, whatever else was wrong just before", () => {
+    const missing: Told = [60_000, M, "ADDRESS_MISSING", "No address fits ring 0.", peer(8, "failed")];
+    const restarted: Told = [
+      62_010,
+      S,
+      "process_ended",
+      "membership (pid 7) had ended (killed by SIGKILL) and was started again (pid 9).",
+      { event: "node.process_restarted", old: 7, new: 9, facts: { process: "membership" } },
+    ];
+    const exit: Told = [
+      62_000,
+      S,
+      "process_exit",
+      "membership (pid 7) ended: killed by SIGKILL.",
+      { facts: { process: "membership", how: "killed by SIGKILL" } },
+    ];
+    expect(why([...SLAVE, missing, exit, restarted])?.cause?.kind).toBe("process-killed");
+  });
+
   it("what strikes right after an election is a story of its own; the same thing again is not", () => {
     const killed = (atMs: number, name: string): Told => [
       atMs,

@@ -39,8 +39,15 @@ async function whyOf(id: number, about: string[], wanted: (why: Why) => boolean)
     LIMIT_MS,
     500,
   );
-  if (!came || last === null) throw new Error(`node ${id} does not say so: ${said}`);
+  if (!came || last === null) throw new Error(`node ${id} does not say so, but: ${toldBy(last)}\n${said}`);
   return last;
+}
+
+/** In one line: a summary shows no more of an error. */
+function toldBy(why: Why | null): string {
+  return why === null
+    ? "nothing"
+    : `${why.sentence} (${why.decision.code}, cause ${why.cause?.kind ?? "none"})`;
 }
 
 const pidOf = async (id: number, name: string) =>

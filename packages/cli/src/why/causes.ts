@@ -52,6 +52,8 @@ export function causeOf(rows: readonly JournalRow[], headline: JournalRow): Caus
   if (headline.event === "quorum.master_changed") {
     const before = masterBefore(rows, headline);
     if (before === headline.node) return own() ?? ofOthers(near, headline);
+    // Lost from sight and found again, or this node's evaluator was away: who is back may have fallen silent.
+    if (before !== null && before === headline.new) return own() ?? ofPeer(rows, near, headline, before);
     return ofOldMaster(rows, near, headline, before) ?? own() ?? ownStart(rows, headline);
   }
   if (headline.event === "quorum.node_removed") {
@@ -73,8 +75,9 @@ export function causeOf(rows: readonly JournalRow[], headline: JournalRow): Caus
   return ofItself(near, headline) ?? own() ?? selfTold(headline);
 }
 
-/** A clock that was set, a full disk: on a busy host a process may have been late just then, and is not its cause. */
+/** A clock that was set, a full disk, a killed process: what else went wrong just then is not its cause. */
 function ofItself(near: readonly JournalRow[], headline: JournalRow): Cause | null {
+  if (headline.event === "node.process_restarted") return crashed(near) ?? killed(near);
   switch (headline.code) {
     case "CLOCK_STEPPED":
       return clockStep([headline]);

@@ -1,5 +1,6 @@
+import type { NodeId } from "@quorate/contracts";
 import type { JournalRow } from "@quorate/journal-file";
-import { isSameBoot, roleAfter, STORY_US } from "./rows.ts";
+import { isSameBoot, leaderAfter, roleAfter, STORY_US } from "./rows.ts";
 
 /** Below this nothing is told by itself: recoveries and everyday life. */
 export const TOLD_FROM = 45;
@@ -61,18 +62,25 @@ export function severitiesOf(rows: readonly JournalRow[]): Severities {
   let boot = "";
   let served = false;
   let isSuspended = true;
+  let led: { by: NodeId; term: unknown } | null = null;
   let resumed: JournalRow | null = null;
   for (const row of rows) {
     if (row.bootId !== boot) {
       boot = row.bootId;
       served = false;
       isSuspended = true;
+      led = null;
     }
     if (row.code === "RESUMED") resumed = row;
     const goesOn = resumed !== null && isSameBoot(resumed, row) && row.monoUs - resumed.monoUs < RESUMED_US;
-    const returns = served && isSuspended;
-    found.set(row, goesOn && roleAfter(row) === "master" ? 40 : severityOf(row, returns));
     const role = roleAfter(row);
+    const leader = leaderAfter(row);
+    // A restarted evaluator finds whom it followed before: nobody became master.
+    const again = leader !== null && row.new === led?.by && row.facts["term"] === led?.term;
+    const returns = again || (served && isSuspended);
+    found.set(row, goesOn && role === "master" ? 40 : severityOf(row, returns));
+    if (leader !== null && typeof row.facts["term"] === "number")
+      led = { by: leader, term: row.facts["term"] };
     if (role === null) continue;
     isSuspended = role === "suspended";
     served ||= !isSuspended;
@@ -80,7 +88,7 @@ export function severitiesOf(rows: readonly JournalRow[]): Severities {
   return found;
 }
 
-/** `returns`: this node was suspended, so what it learns now is news to it alone. */
+/** `returns`: this node was suspended or its evaluator away, so what it learns now is news to it alone. */
 function severityOf(row: JournalRow, returns: boolean): number {
   const role = roleAfter(row);
   if (role !== null) {

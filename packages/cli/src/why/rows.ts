@@ -64,11 +64,17 @@ export function masterBefore(rows: readonly JournalRow[], row: JournalRow): Node
   for (let at = index - 1; at >= 0; at--) {
     const earlier = rows[at];
     if (earlier === undefined) continue;
-    if (earlier.event === "quorum.master_changed") {
-      if (typeof earlier.new === "number") return earlier.new;
-      if (typeof earlier.old === "number") return earlier.old;
-    }
-    if (roleAfter(earlier) === "master") return earlier.node;
+    const leader = leaderAfter(earlier);
+    if (leader !== null) return leader;
   }
   return null;
+}
+
+/** Whom this node has taken for master last, as this row tells; null when it tells nothing of that. */
+export function leaderAfter(row: JournalRow): NodeId | null {
+  if (row.event === "quorum.master_changed") {
+    if (typeof row.new === "number") return row.new;
+    if (typeof row.old === "number") return row.old;
+  }
+  return roleAfter(row) === "master" ? row.node : null;
 }
