@@ -12,8 +12,7 @@ mkdir -p "$target/.toolchain/node_modules/.bin" "$target/deploy/setup" "$target/
 cp -L "$root/.toolchain/node_modules/.bin/node" "$target/.toolchain/node_modules/.bin/node"
 cp "$root/deploy/setup/launch" "$target/deploy/setup/"
 cp -R "$root/deploy/systemd" "$target/deploy/"
-for program in packages/cli services/membership services/quorum-evaluator services/failover-actuator \
-  services/config-distributor; do
+for program in packages/cli $(cd "$root" && echo services/*); do
   mkdir -p "$target/$program/dist"
   cp "$root/$program/package.json" "$target/$program/"
   cp "$root/$program/dist/main.js" "$target/$program/dist/"

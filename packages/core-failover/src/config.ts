@@ -44,7 +44,10 @@ export interface Timing {
   permitUs: number;
   /** A grant or any other local message older than this is dropped. */
   messageAgeLimitUs: number;
-  /** A renewal is worth its cost when it moves the closing time by this much: a third of T. */
+  /**
+   * A renewal is worth its cost when it moves the closing time by this much: T/6, so with every grant of a calm
+   * master (T/5 apart). What is left then is what a killed process has to be back in (docs/adr/0015).
+   */
   renewGainUs: number;
   /** With less than this left, even a small gain is taken: the evaluator may be restarting. */
   renewUrgentBelowUs: number;
@@ -84,7 +87,7 @@ export function timingOf(tokenUs: number): Timing {
     tokenUs,
     permitUs,
     messageAgeLimitUs: staleUsOf(tokenUs),
-    renewGainUs: Math.round(tokenUs / 3),
+    renewGainUs: Math.round(tokenUs / 6),
     renewUrgentBelowUs: Math.round(tokenUs / 2),
     leaseMinimumUs: permitUs + OPENING_COST_US,
     // A neighbour answers within a millisecond or two; T/20 is what the protocol allows.

@@ -4,6 +4,7 @@ import {
   compareConfigRefs,
   type GrantMessage,
   type Reason,
+  type ReportMessage,
 } from "@quorate/contracts";
 import { considerReadmission } from "./amnesia.ts";
 import {
@@ -88,6 +89,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
       if (state.report !== null && input.report.stampUs < state.report.stampUs) break;
       state.report = input.report;
       outgrowGeneration(state);
+      if (isBehind(state, input.report)) state.lastGrantContent = "";
       note(takeShutConfirmation(state, input.report, nowUs));
       break;
     case "stored":
@@ -193,6 +195,12 @@ function outgrowGeneration(state: QuorumState): void {
   if (report !== null && report.term === durable.term && report.generation > durable.generation) {
     remember(state, { generation: report.generation + 1 });
   }
+}
+
+/** An actuator that knows less than was granted has been started anew: it is told again, before its gate shuts. */
+function isBehind(state: QuorumState, report: ReportMessage): boolean {
+  const term = state.wonTerm ?? state.durable.term;
+  return report.term < term || (report.term === term && report.generation < state.durable.generation);
 }
 
 /** A promise that has just ended frees the answer to a question that was asked while it ran. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { buildQuorumMessage } from "../src/outgoing.ts";
-import { amnesicState } from "../src/index.ts";
+import { amnesicState, stepQuorum } from "../src/index.ts";
 import { makeConfig, refOf, TestCluster } from "./test-cluster.ts";
 
 const nodes = [
@@ -39,6 +39,24 @@ describe("holes that were closed", () => {
     cluster.runUntil(() => cluster.codes(1).filter((code) => code === "NODE_FENCED").length === 2, 4000);
     expect(cluster.core(3).nodeLeaseEndUs).toBeLessThan(cluster.nowUs);
     expect(cluster.core(2).nodeLeaseEndUs).toBeLessThan(cluster.nowUs);
+  });
+
+  test("an actuator that knows nothing of the newest grant is told it at once, any other in its time", () => {
+    const cluster = settled();
+    const core = cluster.core(1);
+    const { report } = core;
+    if (report === null) throw new Error("node 1 has no report");
+    const grantsAfter = (known: { term: number; generation: number }) => {
+      cluster.nowUs += 1;
+      const input = { kind: "report", report: { ...report, ...known, stampUs: cluster.nowUs } } as const;
+      const { effects } = stepQuorum(core, { ...input, nowUs: cluster.nowUs, drainedUs: cluster.nowUs });
+      return effects.filter(({ kind }) => kind === "grant").length;
+    };
+    const { term, generation } = core.durable;
+    expect(grantsAfter({ term, generation })).toBe(0);
+    expect(grantsAfter({ term, generation: generation - 1 })).toBe(1);
+    expect(grantsAfter({ term: 0, generation: 0 })).toBe(1);
+    expect(grantsAfter({ term, generation })).toBe(0);
   });
 
   test("a master that lifts its term is master of the old term until its followers came along", () => {

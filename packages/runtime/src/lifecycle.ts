@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { QuorateError, type ServiceName } from "@quorate/contracts";
 import { keepCrashRecording } from "./crash-recording.ts";
 import { loadServiceContext, readNodeFile, type ServiceContext } from "./service-context.ts";
@@ -12,6 +13,9 @@ export interface Lifecycle {
 
 /** A clean stop takes no longer, if the service does not ask for more; nobody may depend on it (crash-only). */
 export const STOP_LIMIT_MS = 3000;
+
+/** By then a service has used what it needs at a start, rehearsals included. */
+const COMPILED_AFTER_MS = 5000;
 
 /**
  * Runs a service: context from the command line, SIGTERM or SIGINT stops cleanly (exit 0), whatever nobody
@@ -83,6 +87,8 @@ export async function runService(
   } catch (error) {
     fail(error);
   }
+  // Node writes it at a clean exit only, and who is killed has to be back sooner than anybody.
+  setTimeout(flushCompileCache, COMPILED_AFTER_MS).unref();
 }
 
 /** Where the recording of this process lies now; why it does not lie anywhere; null when it has none. */
