@@ -1,3 +1,4 @@
+export { isSilenceShown, judgesBySilence } from "./inbox.ts";
 export { roleOf } from "./outgoing.ts";
 export { compareRank, countVotes, isQuorum, quorumValue, sameElectorate } from "./quorum.ts";
 export { rehearseHandOvers } from "./rehearsal.ts";

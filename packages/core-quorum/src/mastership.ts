@@ -6,6 +6,7 @@ import {
   type ReportMessage,
 } from "@quorate/contracts";
 import { abandon, isSoftInability, ownAbility, tryWin } from "./election.ts";
+import { isActuatorSilent } from "./inbox.ts";
 import { leaseFromPredecessorUs } from "./lease.ts";
 import { compareRank, isQuorum } from "./quorum.ts";
 import { raisedAboveMaster } from "./register.ts";
@@ -184,7 +185,7 @@ function release(state: QuorumState, nowUs: number, how: string): Reason {
 }
 
 /** Hand-overs that nobody asked for by name: a raised prio, or this node's inability. */
-export function considerHandOver(state: QuorumState, nowUs: number): Reason | null {
+export function considerHandOver(state: QuorumState, nowUs: number, drainedUs: number): Reason | null {
   const { durable } = state;
   if (state.wonTerm !== durable.term || state.closing !== null || state.disarmed) return null;
   if (nowUs >= state.masterLeaseEndUs) return null;
@@ -205,8 +206,7 @@ export function considerHandOver(state: QuorumState, nowUs: number): Reason | nu
     return null;
   }
   state.ableSinceUs = null;
-  // A restarted process has not heard its actuator yet: unknown is not unable.
-  if (state.report === null && nowUs < state.startedAtUs + promiseTiming(state).tokenUs) return null;
+  if (ability.code === "NO_ACTUATOR" && !isActuatorSilent(state, drainedUs)) return null;
   // A broken service is as broken elsewhere; a missing carrier or actuator is this node's own.
   const again = !isSoftInability(ability.code) && nowUs - state.wonAtUs >= TRY_AGAIN_US;
   const successor = bestSuccessor(state, nowUs, (node) => again || !state.handedTo.has(node));

@@ -17,6 +17,7 @@ import {
   tryWin,
 } from "./election.ts";
 import { collectFenceReports, judgeFences, nextFenceUs } from "./fencing.ts";
+import { silencesEndUs } from "./inbox.ts";
 import { isMember, renewLeases, takeAcknowledgements } from "./lease.ts";
 import {
   considerHandOver,
@@ -124,7 +125,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
   reasons.push(...reviseView(state, nowUs, input.drainedUs));
   reasons.push(...judgeFences(state, nowUs));
   note(considerLeaving(state, nowUs));
-  note(considerHandOver(state, nowUs));
+  note(considerHandOver(state, nowUs, input.drainedUs));
   reconsiderPreVotes(state, nowUs);
   reasons.push(...reconsiderVotes(state, nowUs));
   reasons.push(...advanceElection(state, nowUs));
@@ -304,7 +305,7 @@ function wakeAtUs(state: QuorumState, nowUs: number): number {
   if (state.eligibleSinceUs !== null)
     for (let rank = 0; rank < 16; rank += 1) edges.push(state.eligibleSinceUs + rank * heartbeatUs);
   if (state.candidacy !== null) edges.push(state.candidacy.sinceUs + 3 * heartbeatUs);
-  edges.push(...missWatchUs(state));
+  edges.push(...missWatchUs(state), ...silencesEndUs(state));
   for (const edge of edges) if (edge > nowUs) candidates.push(edge);
   return Math.max(nowUs, Math.min(...candidates));
 }

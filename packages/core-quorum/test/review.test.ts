@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { buildQuorumMessage } from "../src/outgoing.ts";
-import { amnesicState, stepQuorum } from "../src/index.ts";
+import { amnesicState, isSilenceShown, judgesBySilence, stepQuorum } from "../src/index.ts";
 import { makeConfig, refOf, TestCluster } from "./test-cluster.ts";
 
 const nodes = [
@@ -57,6 +57,23 @@ describe("holes that were closed", () => {
     expect(grantsAfter({ term, generation: generation - 1 })).toBe(1);
     expect(grantsAfter({ term: 0, generation: 0 })).toBe(1);
     expect(grantsAfter({ term, generation })).toBe(0);
+  });
+
+  test("a thawed master hands over for a silent actuator only when it has read all, and asks for that at once", () => {
+    const cluster = settled();
+    const core = cluster.core(1);
+    const heardAtUs = core.report?.stampUs ?? 0;
+    // Its peers and its lease are as fresh as ever; only the actuator's reports are not read yet.
+    const nowUs = heardAtUs + 1_100_000;
+    for (const peer of core.peers.values()) peer.receivedAtUs = nowUs - 1000;
+    core.masterLeaseEndUs = nowUs + 900_000;
+    const readUntil = (drainedUs: number) =>
+      stepQuorum(core, { kind: "tick", nowUs, drainedUs }).reasons.map(({ code }) => code);
+    expect(readUntil(heardAtUs + 1_000_000)).not.toContain("NO_ACTUATOR");
+    expect(judgesBySilence(core, nowUs)).toBe(true);
+    expect(isSilenceShown(core, heardAtUs + 1_000_000, nowUs)).toBe(true);
+    expect(readUntil(nowUs)).toContain("NO_ACTUATOR");
+    expect(isSilenceShown(core, nowUs, nowUs + 1)).toBe(false);
   });
 
   test("a master that lifts its term is master of the old term until its followers came along", () => {

@@ -1,10 +1,11 @@
 import type { EvaluatorState, QuorumMessage, Reason } from "@quorate/contracts";
 import {
+  isSilenceShown,
+  judgesBySilence,
   type QuorumEffect,
   type QuorumInput,
   type QuorumState,
   stepQuorum,
-  timingOf,
 } from "@quorate/core-quorum";
 import { InputRecorder, monotonicUs } from "@quorate/runtime";
 
@@ -31,7 +32,7 @@ export type LoopDoors = {
 
 const LEAST_WAIT_MS = 1;
 const DISK_RETRY_MS = 100;
-const BARRIER_EVERY_MS = 10;
+const BARRIER_EVERY_US = 10_000;
 
 /**
  * Turns the core: every input is one step, and its effects leave in the order persist, send, act. While the
@@ -45,6 +46,7 @@ export class QuorumLoop {
   private held: Reason[] = [];
   private drainedUs = 0;
   private asking = false;
+  private askAgainUs = 0;
   private message: QuorumMessage | null = null;
   private readonly recorder = new InputRecorder<QuorumState, QuorumInput>();
 
@@ -93,23 +95,24 @@ export class QuorumLoop {
     this.timer = null;
   }
 
-  /** While this node is master and somebody is silent: makes sure of what has been read, before it judges. */
   private readAhead(nowUs: number): void {
-    if (this.asking || this.state.wonTerm === null) return;
-    const suspectUs = timingOf(this.state.durable.voters.tokenMs).tokenUs / 2;
-    const silent = [...this.state.peers.values()].some((peer) => nowUs - peer.receivedAtUs > suspectUs);
-    const unheard = this.state.peers.size < this.state.durable.voters.nodes.length - 1;
-    const oneWay = [...this.state.peerStates.values()].some((peer) => peer.state === "one-way");
-    if (!silent && !unheard && !oneWay) return;
-    void this.askBarrier(nowUs);
+    if (this.asking || !judgesBySilence(this.state, nowUs)) return;
+    if (nowUs >= this.askAgainUs || isSilenceShown(this.state, this.drainedUs, nowUs))
+      void this.askBarrier(nowUs);
   }
 
   private async askBarrier(askedAtUs: number): Promise<void> {
     this.asking = true;
-    if (await this.doors.barrier()) this.drainedUs = Math.max(this.drainedUs, askedAtUs);
-    setTimeout(() => {
-      this.asking = false;
-    }, BARRIER_EVERY_MS);
+    const reached = await this.doors.barrier();
+    this.asking = false;
+    this.askAgainUs = askedAtUs + BARRIER_EVERY_US;
+    if (reached) this.readUntil(askedAtUs);
+  }
+
+  private readUntil(untilUs: number): void {
+    const beforeUs = this.drainedUs;
+    this.drainedUs = Math.max(beforeUs, untilUs);
+    if (this.timer !== null && isSilenceShown(this.state, beforeUs, untilUs)) this.step({ kind: "tick" });
   }
 
   private save(): boolean {

@@ -14,6 +14,8 @@ import {
   type QuorumState,
   startQuorum,
   stepQuorum,
+  isSilenceShown,
+  judgesBySilence,
   timingOf,
 } from "@quorate/core-quorum";
 import { configOf, refOf } from "../documents.ts";
@@ -154,23 +156,24 @@ export class EvaluatorProcess extends Process {
     return result.refusal;
   }
 
-  /** While this node is master and somebody is silent: makes sure of what has been read, before it judges. */
   private readAhead(nowUs: number): void {
     const { state } = this;
-    if (state === null || this.asking || nowUs < this.askAgainLocalUs || state.wonTerm === null) return;
-    const suspectUs = timingOf(state.durable.voters.tokenMs).tokenUs / 2;
-    const silent = [...state.peers.values()].some((peer) => nowUs - peer.receivedAtUs > suspectUs);
-    const unheard = state.peers.size < state.durable.voters.nodes.length - 1;
-    const oneWay = [...state.peerStates.values()].some((peer) => peer.state === "one-way");
-    if (!silent && !unheard && !oneWay) return;
+    if (state === null || this.asking || !judgesBySilence(state, nowUs)) return;
+    if (nowUs < this.askAgainLocalUs && !isSilenceShown(state, this.drainedUs, nowUs)) return;
     this.asking = true;
     this.host.bus.barrier(this.name, (reached) =>
       this.deliver(() => {
-        if (reached) this.drainedUs = Math.max(this.drainedUs, nowUs);
         this.asking = false;
-        this.askAgainLocalUs = this.host.localUs() + BARRIER_EVERY_US;
+        this.askAgainLocalUs = nowUs + BARRIER_EVERY_US;
+        if (reached) this.readUntil(nowUs);
       }),
     );
+  }
+
+  private readUntil(untilUs: number): void {
+    const beforeUs = this.drainedUs;
+    this.drainedUs = Math.max(beforeUs, untilUs);
+    if (this.state !== null && isSilenceShown(this.state, beforeUs, untilUs)) this.step({ kind: "tick" });
   }
 
   /** In the order persist, send, act; while the disk refuses, nothing leaves. */
