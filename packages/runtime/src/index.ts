@@ -1,3 +1,4 @@
+export { Afterwards } from "./afterwards.ts";
 export { breakRoute } from "./break-route.ts";
 export {
   Bus,

@@ -7,7 +7,7 @@ import {
   type StepOutcome,
   step,
 } from "@quorate/core-failover";
-import { InputRecorder } from "@quorate/runtime";
+import { Afterwards, InputRecorder } from "@quorate/runtime";
 
 export interface LoopDoors {
   nowUs(): number;
@@ -36,6 +36,7 @@ export class FailoverLoop {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   readonly #recorder = new InputRecorder<FailoverState, { input: FailoverInput; nowUs: number }>();
+  readonly #afterwards = new Afterwards();
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(state: FailoverState, doors: LoopDoors) {
@@ -79,6 +80,7 @@ export class FailoverLoop {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await Promise.allSettled([...this.#underWay]);
+    this.#afterwards.flush();
   }
 
   #turn(input: FailoverInput): void {
@@ -87,8 +89,11 @@ export class FailoverLoop {
     this.#state = result.state;
     for (const each of result.steps) this.#start(each.id, each.step);
     this.#publish(result.report, result.quiet, nowUs);
-    for (const reason of result.reasons) this.#doors.logReason(reason);
-    for (const event of result.events) this.#doors.publishEvent(event);
+    if (result.reasons.length > 0 || result.events.length > 0)
+      this.#afterwards.add(() => {
+        for (const reason of result.reasons) this.#doors.logReason(reason);
+        for (const event of result.events) this.#doors.publishEvent(event);
+      });
     this.#schedule(Math.min(result.wakeAtUs, this.#nextReportAtUs), nowUs);
   }
 

@@ -95,8 +95,9 @@ describe("the actuator on fakes", () => {
     await host.until("it is ready", () => host.report?.service === "ready");
     host.files.remove("/run/quorate/service.lock");
     await host.until("the lock is back", () => host.files.get("/run/quorate/service.lock") !== undefined);
-    const repaired = host.events.filter(({ name }) => name === "repaired").map((event) => event.new);
-    expect(new Set(repaired)).toEqual(new Set(["10.92.0.100", "loaded", "lock", "managed service"]));
+    const repaired = () => host.events.filter(({ name }) => name === "repaired").map((event) => event.new);
+    await host.until("the last one is told", () => repaired().includes("lock"));
+    expect(new Set(repaired())).toEqual(new Set(["10.92.0.100", "loaded", "lock", "managed service"]));
   });
 
   it("does not take an address in use, and takes it when it is free", async () => {

@@ -7,7 +7,7 @@ import {
   type QuorumState,
   stepQuorum,
 } from "@quorate/core-quorum";
-import { InputRecorder, monotonicUs } from "@quorate/runtime";
+import { Afterwards, InputRecorder, monotonicUs } from "@quorate/runtime";
 
 export type LoopInput = QuorumInput extends infer Input
   ? Input extends { nowUs: number }
@@ -48,6 +48,7 @@ export class QuorumLoop {
   private asking = false;
   private askAgainUs = 0;
   private message: QuorumMessage | null = null;
+  private readonly afterwards = new Afterwards();
   private readonly recorder = new InputRecorder<QuorumState, QuorumInput>();
 
   constructor(state: QuorumState, doors: LoopDoors) {
@@ -93,6 +94,7 @@ export class QuorumLoop {
   stop(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    this.afterwards.flush();
   }
 
   private readAhead(nowUs: number): void {
@@ -136,9 +138,10 @@ export class QuorumLoop {
     }
     const reasons = this.held;
     this.held = [];
-    if (this.message !== null && (reasons.length > 0 || effects.some((effect) => effect.kind === "quorum"))) {
-      this.doors.publish(this.message, reasons);
-    }
+    const { message } = this;
+    if (message === null) return;
+    if (reasons.length > 0 || effects.some((effect) => effect.kind === "quorum"))
+      this.afterwards.add(() => this.doors.publish(message, reasons));
   }
 
   private schedule(nowUs: number, wakeAtUs: number): void {
