@@ -113,6 +113,18 @@ describe("quorate why", () => {
     expect(elected?.sentence).toMatch(/node 2 became master of term 3 because membership and/);
   });
 
+  it("a master that is elected again soon after its start tells why it was suspended in between", () => {
+    const again: Told[] = [
+      [10_900, M, "silent", "Silent.", peer(2, "failed", { silentMs: 1000 })],
+      [10_910, M, "silent", "Silent.", peer(8, "failed", { silentMs: 1000 })],
+      [11_000, Q, "NO_LEASE", "No lease.", role("master", "suspended", 1)],
+      [15_000, Q, "MASTER", "Master of term 2.", role("suspended", "master", 2)],
+    ];
+    const explanation = why([...MASTER, ...again]);
+    expect(explanation?.cause?.kind).toBe("cut-off");
+    expect(explanation?.sentence).toContain("a majority is joined again, after this node had been suspended");
+  });
+
   it("a process that was killed was killed, whatever else was wrong just before", () => {
     const missing: Told = [60_000, M, "ADDRESS_MISSING", "No address fits ring 0.", peer(8, "failed")];
     const restarted: Told = [

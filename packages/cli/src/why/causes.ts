@@ -39,7 +39,7 @@ export function causeOf(rows: readonly JournalRow[], headline: JournalRow): Caus
   if (role === "master") {
     const before = masterBefore(rows, headline);
     if (before === headline.node) {
-      return own() ?? ownStart(rows, headline) ?? afterSuspension(rows, headline);
+      return own() ?? afterSuspension(rows, headline) ?? ownStart(rows, headline);
     }
     return (
       ofOldMaster(rows, near, headline, before) ??
