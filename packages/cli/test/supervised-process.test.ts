@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 function napper(script = `exec sleep 1000.${process.pid}`): Program {
-  return { name: "napper", command: "/bin/sh", args: ["-c", script], environment: {} };
+  return { name: "napper", command: "/bin/sh", args: ["-c", script], environment: {}, urgent: false };
 }
 
 function supervise(program: Program): SupervisedProcess {
@@ -143,6 +143,7 @@ describe("supervised process", () => {
       command: "sleep",
       args: [`1000.${process.pid}`],
       environment: {},
+      urgent: false,
     };
     const second = supervise(program);
     expect(current(second)).toEqual(identity);

@@ -1,6 +1,7 @@
 export { type FailoverConfig, failoverConfigOf, type Timing, timingOf } from "./config.ts";
 export { type FailoverInput, type FailoverResult, isTakenDown, step } from "./failover.ts";
 export { judge, type Verdict } from "./grant.ts";
+export { rehearseTakeOvers } from "./rehearsal.ts";
 export { createFailoverState, type FailoverEvent, type FailoverState } from "./state.ts";
 export {
   type Carrier,

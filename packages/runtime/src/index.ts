@@ -1,4 +1,5 @@
 export { Afterwards } from "./afterwards.ts";
+export { rehearseWhenSettled } from "./rehearse.ts";
 export { breakRoute } from "./break-route.ts";
 export {
   Bus,

@@ -1,6 +1,6 @@
 import { QuorateError } from "@quorate/contracts";
 import { decodeText, encodeText, hostConfig } from "@quorate/corosync-conf";
-import type { FailoverEvent } from "@quorate/core-failover";
+import { type FailoverEvent, rehearseTakeOvers } from "@quorate/core-failover";
 import {
   BoottimeJumpDetector,
   Bus,
@@ -10,6 +10,7 @@ import {
   Metrics,
   monotonicUs,
   readRunningConf,
+  rehearseWhenSettled,
   type ServiceContext,
   serveRecording,
   StallWatch,
@@ -105,6 +106,7 @@ export async function startFailoverActuator(
   actuator.start();
   // Making the health server takes the loop for a while: first look and take up what is there.
   await firstLook(actuator);
+  rehearseWhenSettled(lifecycle, rehearseTakeOvers());
   // Starts a process: not while a gate waits for its renewal. What fails fails again, and is told, when it matters.
   await Promise.allSettled(config.clusterIps.map((ip) => drivers.address.prepare(ip)));
   const health = await startHealthServer({

@@ -13,6 +13,7 @@ import {
   monotonicUs,
   recordBus,
   readRunningConf,
+  rehearseWhenSettled,
   type ServiceContext,
   serveRecording,
   StallWatch,
@@ -160,7 +161,7 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
 
   checkDisarmed();
   loop.step({ kind: "tick" });
-  rehearseWhenSettled(lifecycle);
+  rehearseWhenSettled(lifecycle, rehearseHandOvers());
   serveRecording(bus, "quorum-evaluator", () => loop.recording());
   serveRequests(bus, loop, diff, () => diskTrouble);
   metrics.gauge(
@@ -190,19 +191,6 @@ export async function runQuorumEvaluator(context: ServiceContext, lifecycle: Lif
     },
   });
   lifecycle.onStop("health", () => health.close());
-}
-
-const REHEARSE_AFTER_MS = 1_500;
-const SLICE_EVERY_MS = 5;
-
-/** Not at once: a restarted evaluator has its lease to save first. */
-function rehearseWhenSettled(lifecycle: Lifecycle): void {
-  const rehearsal = rehearseHandOvers();
-  const slice = () => {
-    if (rehearsal.next().done !== true) timer = setTimeout(slice, SLICE_EVERY_MS);
-  };
-  let timer = setTimeout(slice, REHEARSE_AFTER_MS);
-  lifecycle.onStop("rehearsal", () => clearTimeout(timer));
 }
 
 function serveRequests(bus: Bus, loop: QuorumLoop, diff: EventDiff, diskTrouble: () => Error | null): void {

@@ -8,7 +8,12 @@ export interface Program {
   command: string;
   args: string[];
   environment: Record<string, string>;
+  /** Leases and gates wait for it: before others when the cores are busy. */
+  urgent: boolean;
 }
+
+/** Nobody's lease waits for a stored document or for the journal. */
+const UNHURRIED: readonly ServiceName[] = ["config-distributor", "journal"];
 
 export interface NodePlaces {
   nodeId: NodeId;
@@ -63,6 +68,7 @@ export function nodePrograms(places: NodePlaces): Program[] {
     command: findTool("nats-server"),
     args: ["-c", join(runDir, "nats-server.conf")],
     environment: { GOMAXPROCS: "1", GOMEMLIMIT: "64MiB" },
+    urgent: true,
   };
   const services = SERVICES.map(
     (service): Program => ({
@@ -81,6 +87,7 @@ export function nodePrograms(places: NodePlaces): Program[] {
         runDir,
       ],
       environment: { NODE_COMPILE_CACHE: join(stateDir, "compile-cache"), UV_THREADPOOL_SIZE: "2" },
+      urgent: !UNHURRIED.includes(service),
     }),
   );
   return [nats, ...services];

@@ -123,7 +123,7 @@ export class SupervisedProcess {
     this.#child = child;
     this.#current = identity;
     this.#writePidFile(identity);
-    prefer(identity.pid);
+    if (this.program.urgent) prefer(identity.pid);
     this.#observer.started(name, identity, this.#previous);
   }
 
@@ -151,7 +151,7 @@ export class SupervisedProcess {
 }
 
 /**
- * The scheduler gives each session its own share (autogroup); ours are to be served before others when both
+ * The scheduler gives each session its own share (autogroup); this one is to be served before others when the
  * cores are busy. A wish: in a container it may be refused.
  */
 function prefer(pid: number): void {
