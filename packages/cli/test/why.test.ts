@@ -113,6 +113,26 @@ describe("quorate why", () => {
     expect(elected?.sentence).toMatch(/node 2 became master of term 3 because membership and/);
   });
 
+  it("a process that stood still for a moment is not told before one that was killed", () => {
+    const stalled = (lateMs: number): Told => [
+      60_000,
+      Q,
+      "PROCESS_FROZEN",
+      "This process did not run for a while.",
+      { facts: { lateMs } },
+    ];
+    const exit: Told = [
+      62_000,
+      S,
+      "process_exit",
+      "membership (pid 7) ended: killed by SIGKILL.",
+      { facts: { process: "membership", how: "killed by SIGKILL" } },
+    ];
+    expect(why([...SLAVE, stalled(400)])?.decision.code).toBe("PROCESS_FROZEN");
+    expect(why([...SLAVE, stalled(400), exit])?.decision.code).toBe("process_exit");
+    expect(why([...SLAVE, stalled(2000), exit])?.decision.code).toBe("PROCESS_FROZEN");
+  });
+
   it("a master that is elected again soon after its start tells why it was suspended in between", () => {
     const again: Told[] = [
       [10_900, M, "silent", "Silent.", peer(2, "failed", { silentMs: 1000 })],
