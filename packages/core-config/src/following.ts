@@ -105,7 +105,8 @@ function followAnybody(draft: Draft, quorum: QuorumMessage): void {
     null,
   );
   if (newest === null || compareConfigRefs(newest.ref, state.stored.ref) <= 0) return;
-  if (!mayFetch(draft, newest.ref)) return;
+  // Never back behind what the evaluator has promised.
+  if (compareConfigRefs(newest.ref, quorum.stored) < 0 || !mayFetch(draft, newest.ref)) return;
   startFetch(draft, newest.node, quorum.term, newest.ref, { repairing: null, leaderless: true });
 }
 
@@ -130,7 +131,9 @@ export function repair(draft: Draft, quorum: QuorumMessage): void {
     return;
   }
   const source = draft.state.hints.find((hint) => sameContent(hint.ref, quorum.stored));
-  if (source === undefined || !mayFetch(draft, quorum.stored)) return;
+  // The cluster has gone on, perhaps under a master whom the list here does not name: then nobody has that any more.
+  if (source === undefined) return followAnybody(draft, quorum);
+  if (!mayFetch(draft, quorum.stored)) return;
   startFetch(draft, source.node, quorum.term, quorum.stored, { repairing: quorum.stored, leaderless: false });
 }
 
@@ -178,6 +181,11 @@ function objectionToFetched(
   if (config.configVersion !== ref.version) {
     const message = `The document says config_version ${config.configVersion}, its stamp version ${ref.version}.`;
     return { reason: { code: "VERSION_MISMATCH", message, facts }, forUs: REFUSED_FOR_US };
+  }
+  if (fetching.leaderless && !config.nodes.some(({ id }) => id === draft.state.self)) {
+    // It may be older than this node's admission. Run on, it would make the node deaf to whoever admits it.
+    const message = `Node ${fetching.from} has version ${ref.version}, which does not list this node; without a master to vouch for it this node goes on with its own.`;
+    return { reason: { code: "NOT_LISTED", message, facts }, forUs: REFUSED_FOR_US };
   }
   const dangerous = config.notHonoured.find((entry) => entry.dangerous);
   if (dangerous !== undefined) {

@@ -341,6 +341,37 @@ describe("a node that knows of no leader", () => {
     expect(hand.quorum({ ...led, stored: refOf(5, newest) })).toEqual([]);
   });
 
+  it("does not run on a document that it does not stand in: it may be older than its own admission", () => {
+    const hand = new Hand(4, documentText(1, [...nodes, { id: 4, prio: 50 }]));
+    hand.quorum(alone);
+    const without = documentText(7, nodes);
+    hint(hand, 3, 4, without);
+    hand.nowUs += 3_000_000;
+    const [fetch] = hand.quorum(alone);
+    if (fetch?.kind !== "fetch") throw new Error("nothing was fetched");
+    const reason = { code: "TEST", message: "test" };
+    const answer = {
+      kind: "fetched",
+      attempt: fetch.attempt,
+      ref: fetch.ref,
+      text: without,
+      reason,
+    } as const;
+    expect(hand.give(answer)).toEqual([]);
+    expect(hand.state.config.nodes.map(({ id }) => id)).toContain(4);
+    expect(registerProblems(hand.state, hand.nowUs).map(({ code }) => code)).toContain("NOT_LISTED");
+  });
+
+  it("whose disk went back behind what nobody has any more takes what the cluster has by now", () => {
+    const hand = new Hand(2, documentText(1, nodes));
+    const promised = { ...alone, stored: refOf(4, documentText(6, nodes)) };
+    hand.quorum(promised);
+    hint(hand, 3, 3, documentText(5, nodes));
+    hand.nowUs += 3_000_000;
+    expect(hand.quorum(promised)).toEqual([]);
+    expect(hint(hand, 3, 5, newest)).toMatchObject([{ kind: "fetch", from: 3, ref: refOf(5, newest) }]);
+  });
+
   it("takes nothing that was asked for in vain: a leader is known again", () => {
     const hand = leftBehind();
     hand.nowUs += 3_000_000;

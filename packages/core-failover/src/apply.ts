@@ -317,7 +317,7 @@ function applyProbed(turn: Turn, flight: Flight, outcome: StepOutcome & { kind: 
     // A probe that began before this mastership says nothing about it.
     const sinceUs = turn.state.holding?.sinceUs;
     if (sinceUs !== undefined && flight.startedAtUs >= sinceUs) facts.taken = true;
-    if (facts.foreign?.onProbe === true) facts.foreign = null;
+    facts.foreign = null;
     return;
   }
   if (facts.foreign?.mac !== outcome.foreignMac || !facts.foreign.onProbe) {

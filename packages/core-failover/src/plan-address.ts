@@ -99,6 +99,11 @@ function planHeld(turn: Turn, facts: AddressFacts, verdict: Verdict & { kind: "h
     case "wrong":
       return remove(turn, facts);
     case "absent":
+      // Somebody took it away while another machine claims it: it is asked for again, like the first time.
+      if (facts.foreign !== null) {
+        facts.taken = false;
+        return planProbe(turn, facts);
+      }
       order(turn, addressKey(ip.address), { kind: "add-address", ip, validSeconds: timing.validSeconds });
       return;
     case "present":
