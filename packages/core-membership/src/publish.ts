@@ -39,7 +39,7 @@ export function peersMessage(state: MembershipState, nowUs: number): PeersMessag
 /** What of a peer is news when it differs; ages and loss are not. */
 export function toldOf(state: MembershipState, peer: PeerRecord, nowUs: number): string {
   const { config } = peer;
-  let told = `${peer.state}|${peer.reason.code}|${peer.incarnation}|${peer.bootId}`;
+  let told = `${peer.state}|${peer.sinceUs}|${peer.reason.code}|${peer.incarnation}|${peer.bootId}`;
   if (config !== null) told += `|${config.term}.${config.version}.${config.digest}`;
   for (const link of peer.links) {
     const { hears, heard } = judgeLink(state, link, nowUs);

@@ -123,12 +123,32 @@ function withHeartbeat(
   return {
     ...peer,
     links,
+    sinceUs: wasBroken(state, peer, links, receivedAtUs) ? receivedAtUs : peer.sinceUs,
     watched: cameBack ? { atUs: receivedAtUs, blindUs } : peer.watched,
     lastHeardUs: Math.max(peer.lastHeardUs ?? receivedAtUs, receivedAtUs),
     saidGoodbye: peer.saidGoodbye || heartbeat.goodbye,
     config: heartbeat.config ?? peer.config,
     hears: heartbeat.hears,
   };
+}
+
+/**
+ * Whether a joined peer was silent for a token, in either direction, and our patience did not hold that against it:
+ * it is joined since now. A node that was removed comes back only when joined for a token, and patience must not
+ * shorten that.
+ */
+function wasBroken(
+  state: MembershipState,
+  peer: PeerRecord,
+  links: readonly LinkState[],
+  receivedAtUs: number,
+): boolean {
+  if (peer.state !== "joined") return false;
+  const confirmedUs = (of: readonly LinkState[]) =>
+    Math.max(...of.map(({ confirmed }) => confirmed?.atUs ?? 0));
+  const unheardUs = receivedAtUs - (peer.lastHeardUs ?? receivedAtUs);
+  const unconfirmedUs = confirmedUs(links) - confirmedUs(peer.links);
+  return Math.max(unheardUs, unconfirmedUs) > state.config.timing.tokenUs;
 }
 
 function later(left: Instant | null, right: Instant): Instant {

@@ -202,6 +202,24 @@ describe("own health", () => {
     expect(world.lastPeers(1).patience).toBe(1);
   });
 
+  it("a silence that patience did not hold against a peer is one all the same: joined since it ended", () => {
+    const world = new World([1, 2, 3]);
+    world.run(2 * T);
+    world.freeze(1);
+    world.run(10 * T);
+    world.thaw(1);
+    world.run(T / 2);
+    const joinedSinceUs = () => world.lastPeers(1).peers.find(({ node }) => node === 2)?.sinceUs ?? 0;
+    const before = joinedSinceUs();
+    world.freeze(2);
+    world.run(1.5 * T);
+    expect(world.seen(1, 2).state).not.toBe("failed");
+    world.thaw(2);
+    world.run(T / 2);
+    expect(world.seen(1, 2).state).toBe("joined");
+    expect(joinedSinceUs()).toBeGreaterThan(before + 1.5 * T);
+  });
+
   it("accuses nobody by what it was reading when it was stopped, nor by a new configuration before its tick", () => {
     const world = new World([1, 2, 3]);
     world.run(2 * T);

@@ -21,8 +21,6 @@ export type PeerRecord = {
   ballot: Ballot;
   /** First receipt of that ballot, own clock. */
   receivedAtUs: number;
-  /** Since when no token has passed between two ballots of this boot of it; 0 when none ever has. */
-  steadySinceUs: number;
 };
 
 /** An order to give the mastership away: first the gate is shut and read back, then the term is released. */

@@ -167,7 +167,7 @@ function takeBallot(
       state.retiredBoots.set(node, [...retired, known.bootId].slice(-RETIRED_BOOTS));
     }
   }
-  state.peers.set(node, { ballot, receivedAtUs, steadySinceUs: steadySinceUs(state, ballot, receivedAtUs) });
+  state.peers.set(node, { ballot, receivedAtUs });
   noteFork(state, ballot);
   const push = (reason: Reason | null) => {
     if (reason !== null) reasons.push(reason);
@@ -188,14 +188,6 @@ function takeBallot(
   collectFenceReports(state, ballot, receivedAtUs);
   reasons.push(...tryStand(state, nowUs));
   return ballot.changed || ridesWithMaster(state, node, ballot.master, nowUs);
-}
-
-/** Since when no token has passed between two ballots of this boot of the peer; 0 when none ever has. */
-function steadySinceUs(state: QuorumState, ballot: Ballot, receivedAtUs: number): number {
-  const before = state.peers.get(ballot.node);
-  if (before === undefined || before.ballot.name.bootId !== ballot.name.bootId) return 0;
-  const isSteady = receivedAtUs - before.receivedAtUs <= promiseTiming(state).tokenUs;
-  return isSteady ? before.steadySinceUs : receivedAtUs;
 }
 
 /** A lost count must not stay below what the actuator has seen, or it would refuse every grant of this term. */

@@ -179,18 +179,15 @@ function readmissibleBoot(state: QuorumState, node: NodeId, nowUs: number): stri
   if (node === durable.node) {
     return isClean(state) && nowUs - state.startedAtUs >= promiseTiming(state).tokenUs ? state.bootId : null;
   }
-  const peer = state.peers.get(node);
-  if (peer === undefined) return null;
-  const { ballot } = peer;
-  if (ballot.amnesic || ballot.leaving || !ballot.out || ballot.clean === null) return null;
+  const ballot = state.peers.get(node)?.ballot;
+  if (ballot === undefined || ballot.amnesic || ballot.leaving || !ballot.out || ballot.clean === null)
+    return null;
   if (ballot.term !== durable.term || ballot.clean.term !== durable.term) return null;
   if (compareViews({ term: ballot.clean.viewTerm, number: ballot.clean.viewNumber }, durable.view) < 0)
     return null;
   const membership = state.peerStates.get(node);
   if (membership?.state !== "joined") return null;
-  // Membership is patient when its own loop was late: a silence that it did not hold against the peer was one.
-  const sinceUs = Math.max(membership.sinceUs, peer.steadySinceUs);
-  return nowUs - sinceUs >= readmissionDelayUs(state, node, nowUs) ? ballot.name.bootId : null;
+  return nowUs - membership.sinceUs >= readmissionDelayUs(state, node, nowUs) ? ballot.name.bootId : null;
 }
 
 /** Whether this node is out and its actuator, without a lease since, holds nothing under this term. */
