@@ -221,6 +221,19 @@ describe("repair", () => {
     expect(world.log.slice(from).some((each) => each.kind === "announce")).toBe(true);
   });
 
+  it("asks first for a removed address that another machine claims, and takes it when that one is gone", () => {
+    const world = master();
+    world.foreign = true;
+    world.input({ kind: "foreign-claim", address: VIP.address, mac: "02:00:00:00:00:01" });
+    world.interface.delete(VIP.address);
+    world.input({ kind: "changed", what: "address", address: VIP.address, change: "removed" });
+    granting(world, 500_000);
+    expect([...world.interface.keys()]).not.toContain(VIP.address);
+    world.foreign = false;
+    granting(world, 1_000_000);
+    expect(world.answers(VIP.address)).toBe(true);
+  });
+
   it("loads flushed tables again; when it cannot, takes the address away until it can", () => {
     const world = master();
     world.tables = false;

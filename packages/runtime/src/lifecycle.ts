@@ -1,5 +1,6 @@
 import { flushCompileCache } from "node:module";
 import { QuorateError, type ServiceName } from "@quorate/contracts";
+import { Afterwards } from "./afterwards.ts";
 import { keepCrashRecording } from "./crash-recording.ts";
 import { loadServiceContext, readNodeFile, type ServiceContext } from "./service-context.ts";
 
@@ -28,6 +29,7 @@ export async function runService(
 ): Promise<void> {
   let context: ServiceContext | undefined;
   const fail = (error: unknown): never => {
+    tellWhatWasDone();
     const known = error instanceof QuorateError ? error : undefined;
     const message = error instanceof Error ? error.message : String(error);
     const recording = context === undefined || known !== undefined ? null : recordingOf(context);
@@ -89,6 +91,14 @@ export async function runService(
   }
   // Node writes it at a clean exit only, and who is killed has to be back sooner than anybody.
   setTimeout(flushCompileCache, COMPILED_AFTER_MS).unref();
+}
+
+function tellWhatWasDone(): void {
+  try {
+    Afterwards.flushAll();
+  } catch {
+    // The error that ends the process is the one to tell.
+  }
 }
 
 /** Where the recording of this process lies now; why it does not lie anywhere; null when it has none. */

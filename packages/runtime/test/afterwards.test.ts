@@ -27,4 +27,17 @@ describe("Afterwards", () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(done).toEqual(["told"]);
   });
+
+  it("what throws does not take the rest with it, and before a bad end everybody is asked", () => {
+    const done: string[] = [];
+    const [first, second] = [new Afterwards(), new Afterwards()];
+    first.add(() => {
+      throw new Error("broken");
+    });
+    first.add(() => done.push("the rest"));
+    second.add(() => done.push("another"));
+    expect(() => first.flush()).toThrow("broken");
+    Afterwards.flushAll();
+    expect(done).toEqual(["the rest", "another"]);
+  });
 });

@@ -60,7 +60,7 @@ function servicesRoot(from: string): string {
   }
 }
 
-/** nats-server and the four services, in the order in which they are started. */
+/** nats-server and the services, in the order in which they are started. */
 export function nodePrograms(places: NodePlaces): Program[] {
   const { nodeId, stateDir, runDir } = places;
   const nats: Program = {

@@ -50,9 +50,10 @@ const BY_CODE: Readonly<Record<string, number>> = {
   "link-lossy": 48,
 };
 
-/** On a busy host there are many short ones: told when nothing else happened. */
+/** On a busy host there are many short ones: a process that ended is told before them. */
 const STALLS: readonly string[] = ["PROCESS_FROZEN", "PROCESS_STARVED"];
 const SHORT_STALL_US = 500_000;
+const SHORT_STALL_SEVERITY = 53;
 
 /** A restarted evaluator that goes on in its term says again what it was: no news. */
 const RESUMED_US = 2_000_000;
@@ -116,7 +117,7 @@ function severityOf(row: JournalRow, returns: boolean): number {
     case "membership.peer_state_changed":
       return row.new === "failed" || row.new === "one-way" ? 52 : row.new === "left" ? 50 : 10;
     case null:
-      if (STALLS.includes(row.code) && durationUs(row) < SHORT_STALL_US) return 46;
+      if (STALLS.includes(row.code) && durationUs(row) < SHORT_STALL_US) return SHORT_STALL_SEVERITY;
       // To learn of one's removal when one is back is no news either.
       return returns && row.code === "VIEW_ADOPTED_OUT" ? 40 : (BY_CODE[row.code] ?? 0);
     default:
