@@ -21,10 +21,15 @@ export type NetworkSurroundings = {
 };
 
 /** Heartbeats' way: per direction and ring, datagrams come late, twice, in another order, again, or never. */
+/** A datagram that takes longer than this, in tokens, was held up. */
+const HELD_UP = 0.3;
+
 export class Network {
   /** Added loss and delay by node; 0 is everybody's. */
   readonly lossBy = new Map<NodeId, number>();
   readonly delayBy = new Map<NodeId, number>();
+  /** Until then datagrams may arrive that were held up on their way. */
+  heldUpUntilUs = 0;
   private readonly cuts = new Map<string, number>();
   private readonly streams = new Map<string, Random>();
   private readonly recorded = new Map<NodeId, Datagram[]>();
@@ -108,6 +113,8 @@ export class Network {
   }
 
   private arrive(to: Host, datagram: Datagram, delayUs: number): void {
+    if (delayUs > HELD_UP * this.around.tokenUs)
+      this.heldUpUntilUs = Math.max(this.heldUpUntilUs, this.around.nowUs() + delayUs);
     this.around.at(this.around.nowUs() + delayUs, () => to.membership.datagram(datagram));
   }
 
