@@ -67,6 +67,11 @@ export const CONFIG_DECISIONS = {
     rule: "A document that asks for what would be dangerous to ignore is refused.",
     otherwise: "Its removal from the file.",
   },
+  NOT_LISTED: {
+    weight: "important",
+    rule: "While nobody leads, a document in which this node does not stand is not run on (ADR 14).",
+    otherwise: "A master who vouches for it, or a document that lists this node.",
+  },
   VERSION_MISMATCH: {
     weight: "important",
     rule: "A document whose config_version differs from its stamp is refused.",

@@ -129,6 +129,6 @@ function grantOf(
     close: role === "closed",
     view: { term, number: 1 },
     disarmed: false,
-    reason: { code: "REHEARSAL", message: "Nothing of this happens." },
+    reason: { code: "MASTER", message: "Rehearsed; nothing of this happens." },
   };
 }
