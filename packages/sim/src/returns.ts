@@ -58,6 +58,7 @@ export class Returns {
     // A datagram that is seconds late tells of a way that is not there any more.
     if (!world.network.isPrompt) return null;
     const { fromUs, toUs } = world.routes.lastBreak(back.id, master);
+    if (world.network.heldUpUntilUs > fromUs) return null;
     const sinceUs = world.nowUs - toUs;
     if (toUs - fromUs < LONG_BREAK * world.tokenUs || sinceUs >= LEAST_WAIT * world.tokenUs) return null;
     return `${Math.round(sinceUs / 1000)} ms after the two could reach each other again`;
