@@ -9,7 +9,12 @@ if [ -e "$target" ]; then
   exit 1
 fi
 mkdir -p "$target/.toolchain/node_modules/.bin" "$target/deploy/setup" "$target/packages/cli"
-cp -L "$root/.toolchain/node_modules/.bin/node" "$target/.toolchain/node_modules/.bin/node"
+node=$root/.toolchain/node_modules/.bin/node
+if [ ! -x "$node" ]; then
+  # The machine brings a good Node of its own.
+  node=$(command -v node)
+fi
+cp -L "$node" "$target/.toolchain/node_modules/.bin/node"
 cp "$root/deploy/setup/launch" "$target/deploy/setup/"
 cp -R "$root/deploy/systemd" "$target/deploy/"
 for program in packages/cli $(cd "$root" && echo services/*); do

@@ -1,6 +1,6 @@
 // Ctrl-C must end the lab once and let it clean up, whoever sends the signal and however often.
 import { type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
@@ -77,10 +77,13 @@ describe("runToEnd", () => {
 
 describe("launch", () => {
   test("runs a file under a Node that is new enough, and tells it the name it was called by", () => {
+    // Where the set-up fetched no Node, the machine's own has to be found.
+    const isFetched = existsSync(join(root, ".toolchain/node_modules/.bin/node"));
+    const path = isFetched ? "/usr/bin:/bin" : `${dirname(process.execPath)}:/usr/bin:/bin`;
     const end = spawnSync(
       join(root, "deploy/setup/launch"),
       ["deploy/setup/test/fixtures/show-launch.mjs", "corolistener", "-l", "a b"],
-      { encoding: "utf8", env: { ...process.env, PATH: "/usr/bin:/bin" } },
+      { encoding: "utf8", env: { ...process.env, PATH: path } },
     );
     const shown = JSON.parse(end.stdout) as { major: number; calledAs: string; args: string[] };
     expect(shown).toMatchObject({ calledAs: "corolistener", args: ["-l", "a b"] });

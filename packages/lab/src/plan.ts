@@ -57,8 +57,8 @@ export function quoratePlan(
   if (!existsSync(quorate)) {
     throw new QuorateError("TOOL_MISSING", `${quorate} is not there`, "Run: npm run setup");
   }
-  const node = join(root, ".toolchain/node_modules/.bin/node");
-  const text = configuration ?? clusterConf(topology, serviceCommand(node));
+  // Not the toolchain's by its place: a machine that brings a good Node of its own has none there.
+  const text = configuration ?? clusterConf(topology, serviceCommand(process.execPath));
   return {
     root,
     dataDir: join(root, ".lab", name),
