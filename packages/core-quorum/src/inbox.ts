@@ -23,8 +23,8 @@ export function isActuatorSilent(state: QuorumState, drainedUs: number): boolean
 }
 
 /**
- * When somebody's silence reaches a token, if nothing more is read of him: the instants at which a master judges.
- * Empty at everybody else.
+ * When the silence of the actuator or of a peer reaches a token, if nothing more is read of him: the earliest instants
+ * at which a master may judge it. Empty at everybody else.
  */
 export function silencesEndUs(state: QuorumState): number[] {
   if (state.wonTerm === null) return [];

@@ -90,6 +90,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
       if (state.report !== null && input.report.stampUs < state.report.stampUs) break;
       state.report = input.report;
       outgrowGeneration(state);
+      // As if nothing had been granted yet: it goes out with this step.
       if (isBehind(state, input.report)) state.lastGrantContent = "";
       note(takeShutConfirmation(state, input.report, nowUs));
       break;
@@ -270,7 +271,7 @@ function outgoing(state: QuorumState, nowUs: number, answer: boolean, news: bool
 
 /**
  * Leases grow with every acknowledgement. The actuator hears of the master's when it has grown by T/10, of the
- * node's by T/3, and in any case every T/2, as it may have been started anew and know nothing.
+ * node's by T/3, and in any case every T/2.
  */
 function isGrantDue(state: QuorumState, grant: GrantMessage): boolean {
   const { tokenUs } = promiseTiming(state);

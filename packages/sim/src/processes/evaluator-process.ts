@@ -9,13 +9,13 @@ import {
 } from "@quorate/contracts";
 import {
   amnesicState,
+  isSilenceShown,
+  judgesBySilence,
   type QuorumEffect,
   type QuorumInput,
   type QuorumState,
   startQuorum,
   stepQuorum,
-  isSilenceShown,
-  judgesBySilence,
   timingOf,
 } from "@quorate/core-quorum";
 import { configOf, refOf } from "../documents.ts";
