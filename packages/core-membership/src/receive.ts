@@ -56,7 +56,8 @@ export function onDatagram(
     return unchanged(counted(state, "refused_boot_mismatch"));
   }
   const greeted = restarted ? withNewIncarnation(state, known, heartbeat, nowUs) : known;
-  const peer = withHeartbeat(state, greeted, envelope.ring, envelope.counter, receivedAtUs, heartbeat);
+  const times = { receivedAtUs, cameAtUs: earliestArrivalUs(state, receivedAtUs) };
+  const peer = withHeartbeat(state, greeted, envelope.ring, envelope.counter, times, heartbeat);
   let next = counted(replaced(state, peer), "heartbeats_accepted");
   if (restarted && known.incarnation !== null) next = counted(next, "peer_restarts");
 
@@ -96,12 +97,26 @@ function withNewIncarnation(
   };
 }
 
+/** When a datagram was read, and the time to which it proves that its sender was heard. */
+interface Times {
+  readonly receivedAtUs: number;
+  readonly cameAtUs: number;
+}
+
+/**
+ * What is read while our own loop is overdue may have waited in the socket since the loop stood still: it proves
+ * nothing after that. Said to be fresh, it would make a way that was cut meanwhile look whole to the sender.
+ */
+function earliestArrivalUs({ health, config }: MembershipState, receivedAtUs: number): number {
+  return Math.min(receivedAtUs, health.nextTickUs + config.timing.tickUs);
+}
+
 function withHeartbeat(
   state: MembershipState,
   peer: PeerRecord,
   ring: number,
   counter: number,
-  receivedAtUs: number,
+  { receivedAtUs, cameAtUs }: Times,
   heartbeat: Heartbeat,
 ): PeerRecord {
   const { blindUs } = state.health;
@@ -109,23 +124,23 @@ function withHeartbeat(
   const links = peer.links.map((link): LinkState => {
     const heardHere: LinkState =
       link.ring === ring
-        ? { ...link, heard: { atUs: receivedAtUs, blindUs }, window: accept(link.window, counter) }
+        ? { ...link, heard: later(link.heard, { atUs: cameAtUs, blindUs }), window: accept(link.window, counter) }
         : link;
     const said = about?.links.find((candidate) => candidate.ring === link.ring);
     if (about === undefined || said === undefined || about.incarnation !== state.incarnation)
       return heardHere;
     return {
       ...heardHere,
-      confirmed: later(link.confirmed, { atUs: receivedAtUs - Math.max(0, said.ageUs), blindUs }),
+      confirmed: later(link.confirmed, { atUs: cameAtUs - Math.max(0, said.ageUs), blindUs }),
     };
   });
   const cameBack = peer.state === "failed" || peer.state === "left";
   return {
     ...peer,
     links,
-    sinceUs: wasBroken(state, peer, links, receivedAtUs) ? receivedAtUs : peer.sinceUs,
+    sinceUs: wasBroken(state, peer, links, cameAtUs) ? receivedAtUs : peer.sinceUs,
     watched: cameBack ? { atUs: receivedAtUs, blindUs } : peer.watched,
-    lastHeardUs: Math.max(peer.lastHeardUs ?? receivedAtUs, receivedAtUs),
+    lastHeardUs: Math.max(peer.lastHeardUs ?? cameAtUs, cameAtUs),
     saidGoodbye: peer.saidGoodbye || heartbeat.goodbye,
     config: heartbeat.config ?? peer.config,
     hears: heartbeat.hears,
@@ -141,12 +156,12 @@ function wasBroken(
   state: MembershipState,
   peer: PeerRecord,
   links: readonly LinkState[],
-  receivedAtUs: number,
+  cameAtUs: number,
 ): boolean {
   if (peer.state !== "joined") return false;
   const confirmedUs = (of: readonly LinkState[]) =>
     Math.max(...of.map(({ confirmed }) => confirmed?.atUs ?? 0));
-  const unheardUs = receivedAtUs - (peer.lastHeardUs ?? receivedAtUs);
+  const unheardUs = cameAtUs - (peer.lastHeardUs ?? cameAtUs);
   const unconfirmedUs = confirmedUs(links) - confirmedUs(peer.links);
   return Math.max(unheardUs, unconfirmedUs) > state.config.timing.tokenUs;
 }

@@ -252,6 +252,26 @@ describe("own health", () => {
     expect(world.lastPeers(1).stampUs).toBe(world.nowUs);
   });
 
+  it("does not say that it heard just now what waited in its socket while it stood still", () => {
+    const world = new World([1, 2]);
+    world.run(2 * T);
+    world.freeze(1);
+    world.run(T / 4);
+    world.cut(2, 1);
+    world.run(T);
+    const backlog = world.host(1).queue.splice(0);
+    expect(backlog.length).toBeGreaterThan(0);
+    world.host(1).frozen = false;
+    for (const { input } of backlog) {
+      if (input.kind === "datagram") world.input(1, { ...input, receivedAtUs: world.nowUs });
+    }
+    world.input(1, { kind: "tick" });
+    world.run(T / 5);
+    const said = world.effectsOf(1, "send").at(-1)?.heartbeat.hears.find(({ node }) => node === 2);
+    expect(said?.links[0]?.ageUs).toBeGreaterThanOrEqual(T);
+    expect(world.seen(1, 2).state).toBe("joined");
+  });
+
   it("still finds a peer dead that died during the freeze, within the capped patience", () => {
     const world = new World([1, 2, 3]);
     world.run(2 * T);

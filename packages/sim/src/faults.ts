@@ -314,7 +314,7 @@ function loseState(world: World, action: Extract<FaultAction, { kind: "lose-stat
   }
   if (action.what === "incarnation") host.disk.incarnation = null;
   else if (action.what === "evaluator") host.disk.evaluator = null;
-  else host.disk.document = firstDocument(world.firstText);
+  else host.disk.document = firstDocument(host.firstText);
   return true;
 }
 
@@ -324,7 +324,7 @@ function lacksState(world: World, host: Host): boolean {
     evaluator === null ||
     evaluator.amnesic ||
     compareConfigRefs(document.ref, evaluator.stored) < 0 ||
-    (document.text === world.firstText && document.ref.term === 0 && world.nowUs > 5 * world.tokenUs)
+    (document.text === host.firstText && document.ref.term === 0 && world.nowUs > 5 * world.tokenUs)
   );
 }
 

@@ -36,6 +36,8 @@ export class Host {
   readonly id: NodeId;
   readonly world: World;
   readonly disk: Disk;
+  /** What the operator put there when the node was set up: a node without its register falls back to that. */
+  readonly firstText: string;
   readonly bus: LocalBus;
   readonly membership: MembershipProcess;
   readonly evaluator: EvaluatorProcess;
@@ -88,6 +90,7 @@ export class Host {
   constructor(world: World, id: NodeId, document: StoredDocument) {
     this.id = id;
     this.world = world;
+    this.firstText = document.text;
     const config = configOf(document.text);
     this.disk = new Disk(this.random("disk"), initialState(config, document.ref, id), document);
     this.clock = HostClock.drawn(

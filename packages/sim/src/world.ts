@@ -48,9 +48,6 @@ export class World {
   readonly faults = new Map<string, number>();
   readonly skipped: FaultAction[] = [];
   readonly trace: string[] = [];
-  /** The document that new hosts are initialised with. */
-  readonly firstText: string;
-  /** Another machine answers for the address. */
   /** Since when and until when another machine answers for the address. */
   foreignSinceUs = 0;
   foreignUntilUs = 0;
@@ -98,9 +95,9 @@ export class World {
     });
     this.operator = new Operator(this);
     this.settling = new Settling(this);
-    this.firstText = documentText(1, cluster, cluster.nodes);
+    const firstText = documentText(1, cluster, cluster.nodes);
     for (const [index, { id }] of cluster.nodes.entries()) {
-      const host = this.addHost(id, this.firstText);
+      const host = this.addHost(id, firstText);
       host.disk.vmRecords = firstRecords(this.vmNames, index, cluster.nodes.length);
       host.powerOn();
     }

@@ -339,7 +339,7 @@ function loseState(
       }
       if (what === "incarnation") host.disk.incarnation = null;
       else if (what === "evaluator") host.disk.evaluator = null;
-      else host.disk.document = firstDocument(world.firstText);
+      else host.disk.document = firstDocument(host.firstText);
       return null;
     },
   };
