@@ -55,6 +55,32 @@ export const ManagedServiceSchema = z.discriminatedUnion("kind", [
 ]);
 export type ManagedServiceConfig = z.infer<typeof ManagedServiceSchema>;
 
+/** Virtual machines under care. Where the section is missing no machine is touched, or even looked at. */
+export const MachinesConfigSchema = z.object({
+  /** Libvirt's URI of the own host. */
+  hypervisor: z.string(),
+  /** TCP port of the hosts' libvirtd, for live moves. */
+  migrationPort: z.int().min(1).max(65_535),
+  /** For as long as this, what was sent before a gate was shut may still reach the storage. */
+  storageSettleMs: z.int().min(0),
+  /** After a cold start: so long the hosts not yet seen are waited for before their machines are placed elsewhere. */
+  bootGraceMs: z.int().min(0),
+  /** For how long a guest may take to shut down before it is ended. */
+  shutdownGraceMs: z.int().min(0),
+  /** 150 lets machines have one and a half times a host's memory. */
+  memoryPercent: z.int().min(1),
+  vcpuPercent: z.int().min(1),
+  /** Machines on one host at most; null for no limit. */
+  maximumPerNode: z.int().min(1).nullable(),
+  /** Where shared storage is reached over the network, beside what the machines' own disks name. */
+  storage: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
+  /** Machines of one group run on one host. */
+  together: z.array(z.array(z.string())),
+  /** Machines of one group run on different hosts. */
+  apart: z.array(z.array(z.string())),
+});
+export type MachinesConfig = z.infer<typeof MachinesConfigSchema>;
+
 /** Something the file asks for and we do not honour. A dangerous one keeps the node from starting. */
 export const NotHonouredSchema = z.object({
   key: z.string(),
@@ -84,6 +110,7 @@ export const ClusterConfigSchema = z.object({
   nodes: z.array(NodeConfigSchema).min(1),
   clusterIps: z.array(ClusterIpSchema),
   managedService: ManagedServiceSchema,
+  machines: MachinesConfigSchema.optional(),
   lockFile: z.string().optional(),
   relocatedMarker: z.string().optional(),
   /** TCP port of the nats-servers' routes between nodes. */

@@ -7,6 +7,7 @@ import { sectionsNamed } from "./document.ts";
 import { Findings } from "./findings.ts";
 import { readNodes } from "./meaning-nodes.ts";
 import { quorumSection, readVotes, reportNotHonoured } from "./meaning-quorum.ts";
+import { readMachines } from "./meaning-machines.ts";
 import { readClusterIps, readManagedService, readPlaces, readPorts } from "./meaning-services.ts";
 import { readRings, readTotem } from "./meaning-totem.ts";
 import { parseDocument } from "./syntax.ts";
@@ -78,6 +79,7 @@ function readMeaning(root: ConfSection, options: ReadOptions, findings: Findings
   const clusterIps = readClusterIps(root, nodes, findings);
   const ihttpdPorts = readPorts(root, findings);
   const managedService = readManagedService(root, findings);
+  const machines = readMachines(root, findings);
   const places = readPlaces(root, ihttpdPorts, findings);
   reportWithoutEffect(root, findings);
   return {
@@ -91,6 +93,7 @@ function readMeaning(root: ConfSection, options: ReadOptions, findings: Findings
     nodes: nodes.map((node) => node.config),
     clusterIps,
     managedService,
+    ...(machines === undefined ? {} : { machines }),
     ...places,
     notHonoured: findings.allNotHonoured(),
   };

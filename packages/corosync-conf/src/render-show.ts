@@ -1,4 +1,4 @@
-import type { NodeConfig } from "@quorate/contracts";
+import type { ClusterConfig, NodeConfig } from "@quorate/contracts";
 import type { ConfSection } from "./document.ts";
 import { lastKey, sectionsNamed } from "./document.ts";
 import { Findings } from "./findings.ts";
@@ -50,6 +50,7 @@ export function shownValues(read: ReadConfig): ShownValue[] {
   );
   if (config.managedService.kind === "none") rows.push(row("managed_service", "none", "default"));
   else rows.push(...shown("managed_service", "managed_service", sectionsNamed(root, "managed_service"), {}));
+  rows.push(...shownMachines(root, config));
   rows.push(
     ...shown("bus", "bus", sectionsNamed(root, "bus"), {}),
     ...shown("paths", "paths", sectionsNamed(root, "paths"), {
@@ -73,6 +74,18 @@ export function renderShow(read: ReadConfig): string {
     lines.push(`${entry.key.padEnd(pathWidth)}  ${"not honoured".padEnd(valueWidth)}  line ${entry.line}\n`);
   }
   return lines.join("");
+}
+
+function shownMachines(root: ConfSection, config: ClusterConfig): ShownValue[] {
+  if (config.machines === undefined) return [row("machines", "none", "default")];
+  const sections = sectionsNamed(root, "machines");
+  const rows = shown("machines", "machines", sections, { maximum_per_node: "no limit" });
+  for (const name of ["storage", "group"]) {
+    const parts = sections.flatMap((section) => sectionsNamed(section, name));
+    for (const [index, part] of parts.entries())
+      rows.push(...shown(`machines.${name}[${index}]`, `machines.${name}`, [part], {}));
+  }
+  return rows;
 }
 
 function shownNode(root: ConfSection, node: NodeConfig): ShownValue[] {

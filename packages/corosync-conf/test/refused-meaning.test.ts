@@ -287,6 +287,28 @@ const OWN: readonly Case[] = [
 describe("refused nodes and votes", () => {
   testCases(NODES);
 });
+const MACHINES: readonly Case[] = [
+  {
+    name: "a storage without a port",
+    text: section("machines", "storage {", "address: 10.0.9.1", "}"),
+    expected: ["f:16:2: the section machines.storage has no port; add port:"],
+  },
+  {
+    name: "seconds with their unit where milliseconds stand",
+    text: section("machines", "storage_settle: 1s"),
+    expected: ['f:16:18: "storage_settle" must be'],
+  },
+  {
+    name: "a group of another kind",
+    text: section("machines", "group {", "placement: near", "members: a b", "}"),
+    expected: ['f:17:13: "placement" cannot be'],
+  },
+];
+
 describe("refused in our own sections", () => {
   testCases(OWN);
+});
+
+describe("refused machines", () => {
+  testCases(MACHINES);
 });
