@@ -66,6 +66,33 @@ export const ERROR_TABLE = {
   NOT_MASTER: { exit: EXIT_CODES.error, meaning: "This node is not the master and knows of none." },
   NOT_QUORATE: { exit: EXIT_CODES.notQuorate, meaning: "This node has no quorum." },
   UNSAFE: { exit: EXIT_CODES.unsafeWithoutForce, meaning: "The act is unsafe and needs --force." },
+  MACHINES_OFF: {
+    exit: EXIT_CODES.error,
+    meaning: "The configuration has no section `machines`: no machine is under care.",
+  },
+  MACHINE_UNKNOWN: { exit: EXIT_CODES.noSuchThing, meaning: "No machine of that name is under care here." },
+  MACHINE_EXISTS: { exit: EXIT_CODES.error, meaning: "Another machine has that name or UUID." },
+  MACHINE_BUSY: {
+    exit: EXIT_CODES.error,
+    meaning: "The machine is being moved or started; it cannot be changed now.",
+  },
+  DEFINITION_BROKEN: { exit: EXIT_CODES.configuration, meaning: "A machine's definition cannot be used." },
+  DEFINITION_MISSING: {
+    exit: EXIT_CODES.error,
+    meaning: "No node that can be reached has the machine's definition.",
+  },
+  HYPERVISOR_DOWN: { exit: EXIT_CODES.error, meaning: "Libvirt does not answer on this host." },
+  STORAGE_UNREACHABLE: {
+    exit: EXIT_CODES.error,
+    meaning: "A machine's disk cannot be reached from this host.",
+  },
+  NO_MEMORY: { exit: EXIT_CODES.error, meaning: "The host has not enough memory for the machine." },
+  MIGRATION_REFUSED: {
+    exit: EXIT_CODES.error,
+    meaning: "A live move did not succeed; the machine runs on where it was.",
+  },
+  GATE_OPEN: { exit: EXIT_CODES.error, meaning: "A gate is open that has to be shut for this." },
+  REPLICA_OFF: { exit: EXIT_CODES.error, meaning: "This node keeps no replica of the inventories." },
   JOURNAL_MISSING: { exit: EXIT_CODES.noSuchThing, meaning: "This node has no journal yet." },
   JOURNAL_UNREADABLE: { exit: EXIT_CODES.error, meaning: "The node's journal cannot be read." },
   NOTHING_KNOWN: {

@@ -6,6 +6,7 @@ export * from "./errors.ts";
 export * from "./evaluator-state.ts";
 export * from "./events.ts";
 export * from "./local-messages.ts";
+export * from "./machine-messages.ts";
 export * from "./requests.ts";
 export * from "./subjects.ts";
 export * from "./timing.ts";

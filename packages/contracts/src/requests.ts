@@ -12,6 +12,7 @@ import {
   ReasonSchema,
   ReportMessageSchema,
 } from "./local-messages.ts";
+import { PlacementNameSchema, VmIdSchema, VmRecordSchema, VmReportSchema } from "./machine-messages.ts";
 
 export const FailureSchema = z.object({
   ok: z.literal(false),
@@ -44,6 +45,29 @@ const recording = {
   answer: answer({ dump: z.int(), parts: z.int().min(1), data: z.string() }),
 };
 
+const WISH = z.enum(["running", "stopped", "undefined"]);
+
+const MACHINES_SHAPE = {
+  /** Null until this node has looked. */
+  report: VmReportSchema.nullable(),
+  /** The newest report of each node, this one's included. */
+  reports: z.array(VmReportSchema),
+  /** At the master, from when on it is sure: whose each machine is. */
+  table: z.array(
+    z.object({
+      vm: VmIdSchema,
+      owner: NodeIdSchema.nullable(),
+      placement: PlacementNameSchema,
+      movingTo: NodeIdSchema.nullable(),
+    }),
+  ),
+  /** At the master: why each machine that should run does not. */
+  blocked: z.array(z.object({ vm: VmIdSchema, reason: ReasonSchema })),
+  /** Why a lease alone does not fence a machine of this node: it is not relocated when the node falls silent. */
+  obstacles: z.array(z.object({ vm: VmIdSchema, obstacles: z.array(z.string()) })),
+  problems: z.array(ReasonSchema),
+} as const;
+
 /** Verbs by service. The distributor of a node that is not master passes `propose` on to the master's. */
 export const REQUESTS = {
   membership: {
@@ -69,6 +93,38 @@ export const REQUESTS = {
   "failover-actuator": {
     recording,
     status: { request: z.object({}), answer: answer({ report: ReportMessageSchema }) },
+    /** What this node has and knows of machines. MACHINES_OFF without a section `machines`. */
+    machines: { request: z.object({}), answer: answer(MACHINES_SHAPE) },
+    /** Takes a machine under care on this node, or changes its definition. */
+    "machine-define": {
+      request: z.object({ xml: z.string(), prio: z.int().nullable(), wanted: WISH.nullable() }),
+      answer: answer({ vm: VmIdSchema, obstacles: z.array(z.string()) }),
+    },
+    /** Other wishes for a machine that this node owns. `undefined` gives it up; its disks stay. */
+    "machine-wish": {
+      request: z.object({ vm: VmIdSchema, wanted: WISH.nullable(), prio: z.int().nullable() }),
+      answer: answer({}),
+    },
+    /** At the master: move it live. Answers when the order is taken. */
+    "machine-move": {
+      request: z.object({ vm: VmIdSchema, to: NodeIdSchema }),
+      answer: answer({ term: TermSchema }),
+    },
+    "machine-definition": {
+      request: z.object({ digest: z.string() }),
+      answer: answer({ xml: z.string() }),
+    },
+    /** At the master: what would happen if these nodes were gone; from the live state, by the same code. */
+    "machine-plan": {
+      request: z.object({ down: z.array(NodeIdSchema) }),
+      answer: answer({
+        term: TermSchema,
+        placed: z.array(z.object({ vm: VmIdSchema, from: NodeIdSchema.nullable(), to: NodeIdSchema })),
+        left: z.array(z.object({ vm: VmIdSchema, reason: ReasonSchema })),
+        /** From the death on: until the start is ordered, as the protocol bounds it. */
+        orderedWithinMs: z.int(),
+      }),
+    },
   },
   "config-distributor": {
     recording,
@@ -99,6 +155,15 @@ export const REQUESTS = {
         forwarded: z.boolean().optional(),
       }),
       answer: answer({ ref: ConfigRefSchema }),
+    },
+    /** All nodes' inventories as this node has them; `replication: off`: REPLICA_OFF. */
+    inventory: {
+      request: z.object({}),
+      answer: answer({ records: z.array(z.object({ node: NodeIdSchema, record: VmRecordSchema })) }),
+    },
+    "machine-definition": {
+      request: z.object({ digest: z.string() }),
+      answer: answer({ xml: z.string() }),
     },
     history: {
       request: z.object({ limit: z.int().min(1).max(1000) }),

@@ -61,6 +61,14 @@ export function requestSubject(
   return `${nodePrefix(clusterName, node)}.request.${service}.${verb}`;
 }
 
+export const MACHINE_TOPICS = ["report", "statement"] as const;
+export type MachineTopic = (typeof MACHINE_TOPICS)[number];
+
+/** What hosts of machines and the master say to each other: a report of `node` to everybody, a statement to `node`. */
+export function machineSubject(clusterName: string, node: NodeId | "*", topic: MachineTopic): string {
+  return `${nodePrefix(clusterName, node)}.machines.${topic}`;
+}
+
 /** Where a node publishes an event; `*` as node subscribes to all nodes. */
 export function eventSubject(
   clusterName: string,

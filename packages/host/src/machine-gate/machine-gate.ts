@@ -29,7 +29,10 @@ export interface MachineGateInspection {
  */
 export interface MachineGate {
   /** Makes the tables, or changes what they hold without touching what is open. */
-  load(machines: readonly GatedMachine[], storage: readonly { readonly address: string; readonly port: number }[]): Promise<void>;
+  load(
+    machines: readonly GatedMachine[],
+    storage: readonly { readonly address: string; readonly port: number }[],
+  ): Promise<void>;
   /** Leaves open exactly these until the lease's end, in one transaction; all others shut with it. */
   renew(request: {
     readonly open: readonly MachineOpening[];
