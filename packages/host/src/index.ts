@@ -19,7 +19,7 @@ export type {
   GateStats,
   GateVip,
 } from "./gate/gate.ts";
-export type { FilterAnswer, FilterReading, KernelFilter } from "./gate/kernel-filter.ts";
+export type { FilterAnswer, FilterReading, KernelFilter, LeaseFilter } from "./gate/kernel-filter.ts";
 export { LeaseGate, type LeaseGateOptions } from "./gate/lease-gate.ts";
 export { createRealGate, type RealGateOptions } from "./gate/real-gate.ts";
 export { createFakeLinkMonitor } from "./link-monitor/fake-link-monitor.ts";
@@ -28,6 +28,12 @@ export { createRealLinkMonitor } from "./link-monitor/real-link-monitor.ts";
 export { createFakeLockFile, FakeFiles } from "./lock-file/fake-lock-file.ts";
 export type { LockContent, LockFile, LockFileState } from "./lock-file/lock-file.ts";
 export { createRealLockFile } from "./lock-file/real-lock-file.ts";
+export type {
+  GatedMachine,
+  MachineGate,
+  MachineGateInspection,
+  MachineOpening,
+} from "./machine-gate/machine-gate.ts";
 export { type CommandServiceOptions, createCommandService } from "./managed-service/command-service.ts";
 export {
   createFakeReadinessProbe,

@@ -11,7 +11,7 @@ import type {
   GateStats,
   GateVip,
 } from "./gate.ts";
-import type { FilterAnswer, KernelFilter } from "./kernel-filter.ts";
+import type { FilterAnswer, FilterReading, KernelFilter, LeaseFilter } from "./kernel-filter.ts";
 
 export interface LeaseGateOptions {
   /** Length of a kernel tick; only for those who know theirs. Default 10 ms. */
@@ -22,18 +22,22 @@ export interface LeaseGateOptions {
   readonly firstPermit?: number;
 }
 
+export type LeaseRequest = Pick<GateRenewRequest, "leaseEndUs" | "permitUs">;
+
 /**
  * The permit rule. A timeout is relative, so a command that a freeze has delayed must not be able to open the gate:
  * (1) a fresh permit that lives for M is added, and its acknowledgement awaited; (2) the clock is read after that, and
  * one transaction takes the permit away and opens for `lease end - now - M - two ticks`. If the permit has expired the
  * transaction fails as a whole, so lateness is bounded by M, which has been subtracted.
  */
-export class LeaseGate implements Gate {
+export class LeaseRule<Held, Opening, Reading extends { readonly differences: readonly string[] }> {
   readonly #context: HostContext;
-  readonly #filter: KernelFilter;
+  readonly #filter: LeaseFilter<Held, Opening, Reading>;
+  /** What is still open of these (of everything, without names); undefined: nothing. */
+  readonly #stillOpen: (reading: Reading, names?: readonly string[]) => string | undefined;
   readonly #tickUs: number;
   readonly #beforeCommit: () => Promise<void> | void;
-  #vips: readonly GateVip[] | undefined;
+  #held: Held | undefined;
   /** Starts anywhere, so that a permit of a dead predecessor is not ours (and if it is, adding it fails). */
   #permitNumber: number;
   /** Raised by whatever voids a renewal under way. */
@@ -43,49 +47,51 @@ export class LeaseGate implements Gate {
   #refusals = 0;
   #lateAcknowledgements = 0;
 
-  constructor(context: HostContext, filter: KernelFilter, options: LeaseGateOptions = {}) {
+  constructor(
+    context: HostContext,
+    filter: LeaseFilter<Held, Opening, Reading>,
+    stillOpen: (reading: Reading, names?: readonly string[]) => string | undefined,
+    options: LeaseGateOptions,
+  ) {
     this.#context = context;
     this.#filter = filter;
+    this.#stillOpen = stillOpen;
     this.#tickUs = options.tickUs ?? KERNEL_TICK_US;
     this.#beforeCommit = options.beforeCommit ?? ((): void => {});
     this.#permitNumber = options.firstPermit ?? randomInt(1, 0x7fff_ffff);
   }
 
-  load(vips: readonly GateVip[]): Promise<void> {
+  load(held: Held): Promise<void> {
     this.#epoch += 1;
     return this.#inTurn(async () => {
-      this.#vips = undefined;
-      await this.#filter.load(vips);
-      this.#vips = [...vips];
+      this.#held = undefined;
+      await this.#filter.load(held);
+      this.#held = held;
     });
   }
 
-  renew(request: GateRenewRequest): Promise<GateRenewal> {
+  /** `select` finds what is to be opened among what is held when the turn comes; what it throws is thrown. */
+  renew(request: LeaseRequest, select: (held: Held) => readonly Opening[]): Promise<GateRenewal> {
     const epoch = this.#epoch;
     return this.#inTurn(async () => {
-      const renewal = await this.#renewInTurn(request, epoch);
+      const renewal = await this.#renewInTurn(request, select, epoch);
       if (renewal.outcome === "open") this.#renewals += 1;
       else this.#refusals += 1;
       return renewal;
     });
   }
 
-  shut(): Promise<GateShut> {
+  shut(names?: readonly string[]): Promise<GateShut> {
     this.#epoch += 1;
-    return this.#inTurn(() => this.#shutInTurn());
+    return this.#inTurn(() => this.#shutInTurn(names));
   }
 
-  inspect(): Promise<GateInspection> {
+  inspect(): Promise<Reading & { readonly intact: boolean }> {
     return this.#inTurn(async () => {
       const reading = await this.#filter.read();
-      const notLoaded = this.#vips === undefined ? ["the gate has not been loaded by this process"] : [];
+      const notLoaded = this.#held === undefined ? ["the gate has not been loaded by this process"] : [];
       const differences = [...notLoaded, ...reading.differences];
-      return {
-        intact: differences.length === 0,
-        differences,
-        open: reading.open,
-        holdsRawFrames: reading.holdsRawFrames,
-      };
+      return { ...reading, intact: differences.length === 0, differences };
     });
   }
 
@@ -106,17 +112,21 @@ export class LeaseGate implements Gate {
   unload(): Promise<void> {
     this.#epoch += 1;
     return this.#inTurn(async () => {
-      this.#vips = undefined;
+      this.#held = undefined;
       await this.#filter.unload();
     });
   }
 
-  async #renewInTurn(request: GateRenewRequest, epoch: number): Promise<GateRenewal> {
+  async #renewInTurn(
+    request: LeaseRequest,
+    select: (held: Held) => readonly Opening[],
+    epoch: number,
+  ): Promise<GateRenewal> {
     const startedUs = this.#context.nowUs();
     if (this.#epoch !== epoch)
       return refused("overtaken", "the gate was shut or loaded before its turn came");
-    if (this.#vips === undefined) return refused("not-loaded", "load() has not been carried out");
-    const vips = this.#select(request.addresses);
+    if (this.#held === undefined) return refused("not-loaded", "load() has not been carried out");
+    const openings = select(this.#held);
     const deductionUs = request.permitUs + 2 * this.#tickUs;
     if (request.leaseEndUs - startedUs - deductionUs < this.#tickUs) return tooShort(request, startedUs);
 
@@ -131,7 +141,7 @@ export class LeaseGate implements Gate {
     await this.#beforeCommit();
     if (this.#epoch !== epoch) return refused("overtaken", "the gate was shut or loaded in between");
 
-    const committed = await this.#filter.commit(permitNumber, vips, timeoutMs);
+    const committed = await this.#filter.commit(permitNumber, openings, timeoutMs);
     const acknowledgedUs = this.#context.nowUs();
     if (acknowledgedUs >= request.leaseEndUs) {
       this.#lateAcknowledgements += 1;
@@ -149,8 +159,8 @@ export class LeaseGate implements Gate {
     return { outcome: "open", leaseEndUs: request.leaseEndUs, tookUs: acknowledgedUs - startedUs };
   }
 
-  async #shutInTurn(): Promise<GateShut> {
-    const answer = await this.#filter.shut().catch((error: unknown) => ({
+  async #shutInTurn(names?: readonly string[]): Promise<GateShut> {
+    const answer = await this.#filter.shut(names).catch((error: unknown) => ({
       kind: "failed" as const,
       message: error instanceof Error ? error.message : String(error),
     }));
@@ -159,28 +169,13 @@ export class LeaseGate implements Gate {
       const reading = await this.#filter.read();
       const unguarded = reading.differences[0];
       if (unguarded !== undefined) return { outcome: "unconfirmed", message: unguarded };
-      const open = reading.open[0];
+      const open = this.#stillOpen(reading, names);
       if (open === undefined) return { outcome: "confirmed" };
       const words = answer.kind === "done" ? "" : ` (${answer.message})`;
-      return { outcome: "unconfirmed", message: `${open.address} is still open${words}` };
+      return { outcome: "unconfirmed", message: `${open} is still open${words}` };
     } catch (error) {
       return { outcome: "unconfirmed", message: error instanceof Error ? error.message : String(error) };
     }
-  }
-
-  #select(addresses: readonly string[]): readonly GateVip[] {
-    const wanted = new Set(addresses);
-    const vips = (this.#vips ?? []).filter((vip) => wanted.has(vip.address));
-    if (vips.length !== wanted.size) {
-      const known = new Set(vips.map((vip) => vip.address));
-      const unknown = [...wanted].filter((address) => !known.has(address)).sort();
-      throw new QuorateError(
-        "USAGE",
-        `The gate holds no address ${unknown.join(", ")}.`,
-        "load() the addresses before renewing them.",
-      );
-    }
-    return vips;
   }
 
   #refusedBy(answer: Exclude<FilterAnswer, { kind: "done" }>, permitOver: boolean): GateRenewal {
@@ -202,11 +197,63 @@ export class LeaseGate implements Gate {
   }
 }
 
+/** The gate of the cluster addresses. */
+export class LeaseGate implements Gate {
+  readonly #rule: LeaseRule<readonly GateVip[], GateVip, FilterReading>;
+
+  constructor(context: HostContext, filter: KernelFilter, options: LeaseGateOptions = {}) {
+    this.#rule = new LeaseRule(context, filter, (reading) => reading.open[0]?.address, options);
+  }
+
+  load(vips: readonly GateVip[]): Promise<void> {
+    return this.#rule.load([...vips]);
+  }
+
+  renew(request: GateRenewRequest): Promise<GateRenewal> {
+    return this.#rule.renew(request, (vips) => select(vips, request.addresses));
+  }
+
+  shut(): Promise<GateShut> {
+    return this.#rule.shut();
+  }
+
+  inspect(): Promise<GateInspection> {
+    return this.#rule.inspect();
+  }
+
+  stats(): GateStats {
+    return this.#rule.stats();
+  }
+
+  close(): Promise<void> {
+    return this.#rule.close();
+  }
+
+  unload(): Promise<void> {
+    return this.#rule.unload();
+  }
+}
+
+function select(held: readonly GateVip[], addresses: readonly string[]): readonly GateVip[] {
+  const wanted = new Set(addresses);
+  const vips = held.filter((vip) => wanted.has(vip.address));
+  if (vips.length !== wanted.size) {
+    const known = new Set(vips.map((vip) => vip.address));
+    const unknown = [...wanted].filter((address) => !known.has(address)).sort();
+    throw new QuorateError(
+      "USAGE",
+      `The gate holds no address ${unknown.join(", ")}.`,
+      "load() the addresses before renewing them.",
+    );
+  }
+  return vips;
+}
+
 function refused(refusal: GateRefusal, message: string): GateRenewal {
   return { outcome: "refused", refusal, message };
 }
 
-function tooShort(request: GateRenewRequest, nowUs: number): GateRenewal {
+function tooShort(request: LeaseRequest, nowUs: number): GateRenewal {
   const leftUs = request.leaseEndUs - nowUs;
   return refused(
     "lease-too-short",

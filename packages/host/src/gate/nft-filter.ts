@@ -1,8 +1,6 @@
 import { QuorateError } from "@quorate/contracts";
 import type { HostContext } from "../tools/host-context.ts";
 import { normaliseAddress } from "../tools/normalise-address.ts";
-import { runToolOrThrow, toolFailed } from "../tools/run-tool.ts";
-import { ToolSession } from "../tools/tool-session.ts";
 import type { GateVip } from "./gate.ts";
 import type { FilterAnswer, FilterReading, KernelFilter } from "./kernel-filter.ts";
 import { parseTableListing, type TableListing } from "./nft-listing.ts";
@@ -16,23 +14,11 @@ import {
   TABLES,
   type TableFamily,
 } from "./nft-ruleset.ts";
+import { NftTool } from "./nft-tool.ts";
 
-/** Loading may wait behind other users of nftables; it has a process of its own and holds nobody up. */
-const LOAD_TIMEOUT_MS = 2_000;
-
-/** `Error: syntax error, …`, the word, and carets below it. */
-function complaintAt(text: string, mark: string): number | undefined {
-  const word = text.lastIndexOf(`\n${mark}\n`);
-  if (word < 0 || !/^[ \t]*\^+\n$/.test(text.slice(word + mark.length + 2))) return undefined;
-  const start = text.lastIndexOf("\n", word - 1) + 1;
-  return text.slice(start, word).includes("Error: syntax error") ? start : undefined;
-}
-
-/** nftables through one `nft -i` that is kept open. */
+/** The cluster addresses in nftables. */
 export class NftFilter implements KernelFilter {
-  readonly #context: HostContext;
-  readonly #session: ToolSession;
-  readonly #answerTimeoutMs: number;
+  readonly #nft: NftTool;
   #vips: readonly GateVip[] = [];
   /**
    * The tables as this nft lists them right after we wrote them; another version of nft may print them otherwise than
@@ -41,17 +27,11 @@ export class NftFilter implements KernelFilter {
   readonly #written = new Map<TableFamily, string>();
 
   constructor(context: HostContext, answerTimeoutMs: number) {
-    this.#context = context;
-    this.#answerTimeoutMs = answerTimeoutMs;
-    this.#session = new ToolSession(context, {
-      tool: "nft",
-      arguments: ["-i"],
-      complaintAt,
-    });
+    this.#nft = new NftTool(context, answerTimeoutMs);
   }
 
   get toolStarts(): number {
-    return this.#session.starts;
+    return this.#nft.starts;
   }
 
   async load(vips: readonly GateVip[]): Promise<void> {
@@ -71,19 +51,19 @@ export class NftFilter implements KernelFilter {
     }
     if (!adopted) {
       // All of them, so that an address is never open in one table and shut in another.
-      await this.#run(renderTables(TABLES, vips));
+      await this.#nft.run(renderTables(TABLES, vips));
       for (const table of TABLES) {
         const listing = await this.#list(table);
         if (listing !== undefined) this.#written.set(table, listing.skeleton);
       }
     } else if (lines.length > 0) {
-      await this.#run(lines.map((line) => `${line}\n`).join(""));
+      await this.#nft.run(lines.map((line) => `${line}\n`).join(""));
     }
     await this.#loadEgress();
   }
 
   permit(number: number, timeoutMs: number): Promise<FilterAnswer> {
-    return this.#transact(`create element arp quorate permit { ${number} timeout ${timeoutMs}ms }`);
+    return this.#nft.transact([`create element arp quorate permit { ${number} timeout ${timeoutMs}ms }`]);
   }
 
   commit(number: number, vips: readonly GateVip[], timeoutMs: number): Promise<FilterAnswer> {
@@ -94,12 +74,12 @@ export class NftFilter implements KernelFilter {
         .map((vip) => `${vip.address} timeout ${timeoutMs}ms`);
       if (elements.length > 0) lines.push(`add element ${table} quorate lease { ${elements.join(", ")} }`);
     }
-    return this.#transact(lines.join("; "));
+    return this.#nft.transact(lines);
   }
 
   shut(): Promise<FilterAnswer> {
     const lines = TABLES.map((table) => `flush set ${table} quorate lease`);
-    return this.#transact([...lines, "flush set arp quorate permit"].join("; "));
+    return this.#nft.transact([...lines, "flush set arp quorate permit"]);
   }
 
   async read(): Promise<FilterReading> {
@@ -141,11 +121,11 @@ export class NftFilter implements KernelFilter {
       "}",
       `delete table ${table} quorate`,
     ]);
-    await this.#run(`${lines.join("\n")}\n`);
+    await this.#nft.run(`${lines.join("\n")}\n`);
   }
 
   close(): Promise<void> {
-    return this.#session.close();
+    return this.#nft.close();
   }
 
   /** Only tables that hold something: an IPv4 cluster pays nothing for IPv6. The permits' table always. */
@@ -159,26 +139,9 @@ export class NftFilter implements KernelFilter {
     return this.#tablesInUse().map((table) => `flush set ${table} quorate lease`);
   }
 
-  async #transact(line: string): Promise<FilterAnswer> {
-    const answer = await this.#session.execute(line, this.#answerTimeoutMs);
-    if (answer.kind === "lost") return answer;
-    const text = answer.text.trim();
-    if (text === "") return { kind: "done" };
-    if (text.includes("No such file or directory")) return { kind: "no-entry", message: text };
-    return { kind: "failed", message: text };
-  }
-
-  /** A script of many lines in a process of its own: one transaction, as nft makes of a file. */
-  async #run(script: string): Promise<void> {
-    await runToolOrThrow(this.#context, ["nft", "-f", "-"], { input: script, timeoutMs: LOAD_TIMEOUT_MS });
-  }
-
   async #list(table: TableFamily): Promise<TableListing | undefined> {
-    const answer = await this.#session.execute(`list table ${table} quorate`, this.#answerTimeoutMs);
-    if (answer.kind === "lost") throw toolFailed("nft", answer.message);
-    if (answer.text.includes("No such file or directory")) return undefined;
-    if (answer.text.includes("Error:")) throw toolFailed("nft", answer.text);
-    return parseTableListing(answer.text);
+    const text = await this.#nft.list(`${table} quorate`);
+    return text === undefined ? undefined : parseTableListing(text);
   }
 
   /** One chain per device. A device that is not there, or a kernel without the hook, costs only this guarantee. */
@@ -188,12 +151,12 @@ export class NftFilter implements KernelFilter {
     const chains = this.#egressChains();
     const kept = new Set(chains.map((chain) => chain.name));
     const surplus = [...listing.egressChains.keys()].filter((name) => !kept.has(name)).sort();
-    if (surplus.length > 0) await this.#run(surplus.map(deleteEgress).join(""));
+    if (surplus.length > 0) await this.#nft.run(surplus.map(deleteEgress).join(""));
     for (const chain of chains) {
       const found = listing.egressChains.get(chain.name);
       if (found === chain.expected) continue;
       try {
-        await this.#run((found === undefined ? "" : deleteEgress(chain.name)) + chain.script);
+        await this.#nft.run((found === undefined ? "" : deleteEgress(chain.name)) + chain.script);
       } catch (error) {
         if (!(error instanceof QuorateError) || error.code !== "TOOL_FAILED") throw error;
       }

@@ -11,9 +11,18 @@ export interface TableListing {
   readonly open: readonly { readonly address: string; readonly remainingUs: number }[];
 }
 
-export function parseTableListing(listing: string): TableListing {
-  const held: string[] = [];
-  const open: { address: string; remainingUs: number }[] = [];
+export interface ListedElement {
+  /** As nft prints it: `10.9.0.1`, `10.9.0.1 . 80`, `"eth0"`. */
+  readonly key: string;
+  readonly remainingUs: number;
+}
+
+/** Any table's listing: its trimmed lines without the elements, and these by set. */
+export function splitListing(listing: string): {
+  readonly lines: readonly string[];
+  readonly sets: ReadonlyMap<string, readonly ListedElement[]>;
+} {
+  const sets = new Map<string, ListedElement[]>();
   let set = "";
   const withoutElements = listing.replace(
     /set (\w+) \{|elements = \{([^}]*)\}/g,
@@ -22,14 +31,11 @@ export function parseTableListing(listing: string): TableListing {
         set = name;
         return whole;
       }
-      for (const element of (elements ?? "").split(",")) {
-        const words = element.trim().split(/\s+/);
-        if (words[0] === undefined || words[0] === "") continue;
-        const address = normaliseAddress(words[0]);
-        if (set === "vip") held.push(address);
-        if (set === "lease")
-          open.push({ address, remainingUs: parseDurationUs(wordAfter(words, "expires")) });
-      }
+      const found = (elements ?? "")
+        .split(",")
+        .map((element) => element.trim())
+        .filter((element) => element !== "");
+      sets.set(set, found.map(parseElement));
       return "";
     },
   );
@@ -37,6 +43,23 @@ export function parseTableListing(listing: string): TableListing {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
+  return { lines, sets };
+}
+
+function parseElement(element: string): ListedElement {
+  const words = element.split(/\s+/);
+  const end = words.findIndex((word) => word === "timeout" || word === "expires");
+  const key = words.slice(0, end < 0 ? words.length : end).join(" ");
+  return { key, remainingUs: parseDurationUs(wordAfter(words, "expires")) };
+}
+
+export function parseTableListing(listing: string): TableListing {
+  const { lines, sets } = splitListing(listing);
+  const held = (sets.get("vip") ?? []).map(({ key }) => normaliseAddress(key));
+  const open = (sets.get("lease") ?? []).map(({ key, remainingUs }) => ({
+    address: normaliseAddress(key),
+    remainingUs,
+  }));
   const egressChains = new Map<string, string>();
   const skeleton: string[] = [];
   let chain: string[] | undefined;
