@@ -27,6 +27,7 @@ export {
   type VmOutcome,
   type VmStep,
 } from "./vm/host-state.ts";
+export { planWithout, type PlanWithout } from "./vm/plan-without.ts";
 export { OPEN_POLICY, type Plan, plan, type PlanNode, type PlanPolicy, type PlanVm } from "./vm/planner.ts";
 export { type RelocatorInput, type RelocatorResult, stepRelocator } from "./vm/relocator.ts";
 export {

@@ -10,6 +10,7 @@ import {
   type RelocatorConfig,
   type RelocatorInput,
   type RelocatorState,
+  planWithout,
   stepRelocator,
   type VmOrder,
   type VmRecord,
@@ -364,5 +365,29 @@ describe("the master's care for machines", () => {
     desk.input({ kind: "config", config: { ...config, policy: { ...OPEN_POLICY, blocked: [2] } } });
     desk.go([1, 2, 3], 300_000);
     expect(desk.codes).toContain("VM_MOVING");
+  });
+});
+
+describe("what would happen without some nodes", () => {
+  it("is what then does happen, and changes nothing by being asked", () => {
+    const desk = standing();
+    const before = JSON.stringify(desk.state);
+    const { placed, left, orderedWithinMs } = planWithout(desk.state, [2], desk.nowUs);
+    expect(JSON.stringify(desk.state)).toBe(before);
+    expect(left).toEqual([]);
+    expect(orderedWithinMs).toBe(1500 + SETTLE_US / 1000);
+    desk.fence(2, "yes");
+    desk.judge();
+    expect(placed).toEqual([{ vm: "a", from: 2, to: desk.runsAt().find((node) => node !== 2) }]);
+  });
+
+  it("names what would not run, and why", () => {
+    const local = planWithout(standing({ storage: "local" }).state, [2], START_US);
+    expect(local.placed).toEqual([]);
+    expect(local.left.map(({ reason }) => reason.code)).toEqual(["VM_LOCAL_STORAGE"]);
+    const ungated = planWithout(standing({ gated: false }).state, [2], START_US);
+    expect(ungated.left.map(({ reason }) => reason.code)).toEqual(["VM_NEEDS_HUMAN"]);
+    const large = planWithout(standing({ memoryMib: 2000 }).state, [2], START_US);
+    expect(large.left.map(({ reason }) => reason.code)).toEqual(["VM_NO_ROOM"]);
   });
 });

@@ -13,6 +13,7 @@ import {
 } from "@quorate/runtime";
 import { createDocumentTools } from "./document-tools.ts";
 import { DocumentStore } from "./document-store.ts";
+import { Inventory } from "./inventory.ts";
 import { OperatorFile } from "./operator-file.ts";
 import { OperatorFileLoop } from "./operator-file-loop.ts";
 import { RegisterEvents } from "./publish-events.ts";
@@ -86,6 +87,10 @@ export async function startDistributor(context: ServiceContext, lifecycle: Lifec
   });
   exportState(metrics, loop, operatorFile);
 
+  const inventory = new Inventory(bus, context.stateDir, logger);
+  inventory.configure(loop.state.config);
+  lifecycle.onStop("inventory", () => inventory.close());
+
   let natsProblem: Reason | null = null;
   let isApplying = false;
   async function compareRoutes(): Promise<void> {
@@ -124,6 +129,7 @@ export async function startDistributor(context: ServiceContext, lifecycle: Lifec
     if (now === seen) return;
     seen = now;
     operatorFile.check();
+    inventory.configure(loop.state.config);
     void compareRoutes();
   }
 

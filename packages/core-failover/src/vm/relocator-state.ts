@@ -132,6 +132,13 @@ export function createRelocatorState(config: RelocatorConfig): RelocatorState {
   };
 }
 
+/** A private copy of what one turn may change. */
+export function copyReign(reign: Reign): Reign {
+  const table: Reign["table"] = {};
+  for (const [vm, entry] of Object.entries(reign.table)) table[vm] = { ...entry };
+  return { ...reign, table, told: { ...reign.told }, moves: { ...reign.moves } };
+}
+
 /** Asks to be called again at `atUs` at the latest. What is past was dealt with in this turn. */
 export function wakeRelocatorAt(turn: RelocatorTurn, atUs: number): void {
   if (atUs > turn.nowUs) turn.wakeAtUs = Math.min(turn.wakeAtUs, atUs);

@@ -4,6 +4,7 @@ import { placeAll } from "./place.ts";
 import { planStatements } from "./orders.ts";
 import { beginMoves, reviewAll } from "./review.ts";
 import {
+  copyReign,
   type Judgement,
   type Reign,
   type RelocatorConfig,
@@ -148,12 +149,6 @@ function reignOf(
     replica: state.marker ? "none" : "asked",
     relocated: state.marker,
   };
-}
-
-function copyReign(reign: Reign): Reign {
-  const table: Reign["table"] = {};
-  for (const [vm, entry] of Object.entries(reign.table)) table[vm] = { ...entry };
-  return { ...reign, table, told: { ...reign.told }, moves: { ...reign.moves } };
 }
 
 /** Everything known was looked at once, and what could be ordered was: the move of the mastership is complete. */
