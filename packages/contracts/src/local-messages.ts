@@ -118,6 +118,11 @@ export const ReportMessageSchema = z.object({
   able: z.object({ ok: z.boolean(), code: z.string(), message: z.string() }),
   /** Nothing is held that this term's placement does not give; null until looked. */
   cleanUnderTerm: TermSchema.nullable(),
+  /**
+   * At the master: nodes outside the view that still have a copy of a machine which is another's by now, whatever they
+   * said of themselves before they learnt that. They are not let back in.
+   */
+  strays: z.array(NodeIdSchema).optional(),
   address: z.enum(["absent", "present", "unknown"]),
   service: z.enum(["stopped", "starting", "ready", "failing", "stopping", "none"]),
   /** What is degraded, worst first. */

@@ -29,6 +29,7 @@ export {
 } from "./vm/host-state.ts";
 export { planWithout, type PlanWithout } from "./vm/plan-without.ts";
 export { OPEN_POLICY, type Plan, plan, type PlanNode, type PlanPolicy, type PlanVm } from "./vm/planner.ts";
+export { straysOf } from "./vm/survey.ts";
 export { type RelocatorInput, type RelocatorResult, stepRelocator } from "./vm/relocator.ts";
 export {
   createRelocatorState,

@@ -185,6 +185,7 @@ function readmissibleBoot(state: QuorumState, node: NodeId, nowUs: number): stri
   if (ballot.term !== durable.term || ballot.clean.term !== durable.term) return null;
   if (compareViews({ term: ballot.clean.viewTerm, number: ballot.clean.viewNumber }, durable.view) < 0)
     return null;
+  if (state.report?.strays?.includes(node) === true) return null;
   const membership = state.peerStates.get(node);
   if (membership?.state !== "joined") return null;
   return nowUs - membership.sinceUs >= readmissionDelayUs(state, node, nowUs) ? ballot.name.bootId : null;

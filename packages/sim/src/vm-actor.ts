@@ -8,6 +8,7 @@ import {
   type RelocatorState,
   stepRelocator,
   stepVmHost,
+  straysOf,
   type VmHostConfig,
   type VmHostInput,
   type VmHostState,
@@ -41,6 +42,7 @@ export class VmActor {
   vms: VmHostState;
   relocator: RelocatorState;
   clean: number | null = null;
+  strays: readonly NodeId[] = [];
   private readonly life: number;
   private grant: GrantMessage | null = null;
   private quorum: QuorumMessage | null = null;
@@ -110,6 +112,11 @@ export class VmActor {
     const { host } = this;
     const result = stepRelocator(this.relocator, input, host.localUs());
     this.relocator = result.state;
+    const strays = straysOf(this.relocator);
+    if (strays.join() !== this.strays.join()) {
+      this.strays = strays;
+      this.actuator.cleanChanged();
+    }
     for (const reason of result.reasons) host.tellReason("actuator", reason);
     for (const effect of result.effects) {
       switch (effect.kind) {

@@ -1,6 +1,6 @@
 import type { NodeId } from "@quorate/contracts";
 import { samePlacement } from "./host-state.ts";
-import type { RelocatorTurn } from "./relocator-state.ts";
+import type { RelocatorState, RelocatorTurn } from "./relocator-state.ts";
 import {
   comparePlacements,
   compareRecords,
@@ -80,6 +80,21 @@ export function newestRecord(turn: RelocatorTurn, vm: VmId): { node: NodeId; rec
   }
   for (const { node, record } of turn.state.replica) consider(node, record);
   return newest;
+}
+
+/**
+ * Hosts outside of the view that have a copy of a machine which was given to another: what they said of themselves may
+ * have been true before that. Empty on a node that is not master.
+ */
+export function straysOf({ reign, judgement, reports }: RelocatorState): NodeId[] {
+  if (reign === null || judgement === null) return [];
+  const hasAnothers = (node: NodeId) =>
+    reports[node]?.copies.some(({ vm }) => {
+      const entry = reign.table[vm];
+      return entry !== undefined && entry.owner !== null && entry.owner !== node && entry.moving?.to !== node;
+    }) === true;
+  const nodes = Object.values(reports).map(({ node }) => node);
+  return nodes.filter((node) => !judgement.members.includes(node) && hasAnothers(node)).sort((a, b) => a - b);
 }
 
 /** Every machine that anybody speaks of, sorted. */

@@ -97,7 +97,7 @@ export const GATES: readonly Mutation[] = [
       IN_ORDER,
     ],
     breaks: "safety",
-    attempts: [seedsOf("hand-over-in-trouble", 60)],
+    attempts: [seedsOf("hand-over-in-trouble", 200)],
     note: "A second belt: on the local bus nothing older comes after a close, as one process's messages come in order. Removed together with that order; the order alone is not missed in these seeds.",
   },
   {
@@ -111,7 +111,7 @@ export const GATES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: [seedsOf("slow-orders-near-cut", 20)],
+    attempts: [seedsOf("slow-orders-near-cut", 100)],
   },
   {
     name: "lease-ends-at-the-actuator",

@@ -20,6 +20,12 @@ const RUNS = [
 /** core-failover's own world of machines, where a seed costs a tenth: for what the simulator has not come upon. */
 const OWN_WORLD = [seedsOf("machines", 300)] as const;
 
+const STRAYS_COME_BACK = {
+  file: SURVEY,
+  find: "  if (reign === null || judgement === null) return [];",
+  replace: "  if (reign !== undefined) return [];",
+};
+
 /** Virtual machines: where one may start, what its gates let pass, and whose orders count. */
 export const MACHINES: readonly Mutation[] = [
   {
@@ -232,9 +238,17 @@ export const MACHINES: readonly Mutation[] = [
         find: "if (state.adopted.term !== grant.term || compareViews(state.adoptedView, grant.view) < 0) return null;",
         replace: "",
       },
+      STRAYS_COME_BACK,
     ],
     breaks: "safety",
     attempts: [seedsOf("machines-away-and-back", 50)],
+  },
+  {
+    name: "no-return-with-anothers-copy",
+    rule: "The present placement counts, not the one that it was clean under †.",
+    edits: [STRAYS_COME_BACK],
+    breaks: "safety",
+    attempts: [seedsOf("machines-mixed", 60)],
   },
   {
     name: "owner-in-this-view",

@@ -145,8 +145,10 @@ export class ActuatorProcess extends Process {
   /** Clean is who holds neither a mastership nor machines that are not his. */
   private withMachines(report: ReportMessage): ReportMessage {
     const { actor } = this;
-    if (actor === null || actor.clean === report.cleanUnderTerm) return report;
-    return { ...report, cleanUnderTerm: null };
+    if (actor === null) return report;
+    const isClean = actor.clean === report.cleanUnderTerm;
+    const told = actor.strays.length === 0 ? report : { ...report, strays: [...actor.strays] };
+    return isClean ? told : { ...told, cleanUnderTerm: null };
   }
 
   private read(text: string): FailoverConfig {
