@@ -7,10 +7,11 @@ import { explainStop, SetupStop } from "./steps/report.mjs";
 import { runToEnd } from "./steps/run-to-end.mjs";
 import { toolchainEnvironment, toolchainNode } from "./steps/toolchain.mjs";
 
-/** @type {Readonly<Record<string, { file: string, needsRoot: boolean }>>} */
+/** `machines`: needs what the virtual machines need, also without --vms. */
+/** @type {Readonly<Record<string, { file: string, needsRoot: boolean, machines?: boolean }>>} */
 const commands = {
   lab: { file: "packages/lab/src/start.ts", needsRoot: true },
-  test: { file: "deploy/checks/main.ts", needsRoot: false },
+  test: { file: "deploy/checks/main.ts", needsRoot: false, machines: true },
   chaos: { file: "packages/lab/src/chaos.ts", needsRoot: true },
   "sim:mutations": { file: "packages/sim/src/mutations/main.ts", needsRoot: false },
   "sim:scenarios": { file: "packages/sim/src/scenario/main.ts", needsRoot: false },
@@ -35,7 +36,7 @@ async function main() {
       "Is the checkout complete? `git status` tells.",
     );
   }
-  await setup();
+  await setup({ machines: command.machines === true || args.includes("--vms") });
   if (command.needsRoot && process.getuid?.() !== 0) {
     throw new SetupStop(
       "this makes network namespaces, which only root may.",

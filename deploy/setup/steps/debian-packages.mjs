@@ -1,5 +1,5 @@
-// Every Debian package that Quorate, its lab or its tests call, with the reason. The one list: set-up installs what
-// is missing of it, the manual quotes it.
+// Every Debian package that Quorate, its lab or its tests call, with the reason. The one place: set-up installs what
+// is missing, the manual quotes it.
 
 /** @type {readonly { name: string, why: string }[]} */
 export const debianPackages = [
@@ -18,3 +18,20 @@ export const debianPackages = [
   { name: "tcpdump", why: "the lab's outside observer: who answered, by kernel timestamps" },
   { name: "util-linux", why: "unshare, nsenter, setpriv, flock: the lab's hosts and this set-up" },
 ];
+
+/**
+ * What the lab's virtual machines need on top; installed only where they are asked for. Not libvirt-daemon-system: it
+ * brings units and a network for this machine, and the lab's hosts start a libvirtd of their own.
+ * @type {readonly { name: string, why: string }[]}
+ */
+export const machinePackages = [
+  { name: "busybox-static", why: "what runs in the lab's guests before their server does" },
+  { name: "libvirt-clients", why: "virsh: how a host's machines are started, paused, moved and watched" },
+  { name: "libvirt-daemon", why: "libvirtd: one in each lab host, none on this machine" },
+  { name: "libvirt-daemon-driver-qemu", why: "libvirtd's part for QEMU" },
+  { name: "qemu-system-x86", why: "runs the guests, without KVM" },
+  { name: "qemu-utils", why: "qemu-nbd: the disks in the lab's storage host" },
+];
+
+/** Its kernel is what the guests boot. It is fetched and unpacked beside the toolchain, not installed. */
+export const guestKernelPackage = "linux-image-cloud-amd64";

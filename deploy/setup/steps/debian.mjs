@@ -1,6 +1,5 @@
 // Debian packages: what is missing, and its installation without starting or enabling anything.
 import { readFileSync } from "node:fs";
-import { debianPackages } from "./debian-packages.mjs";
 import { ask, lastLines, runQuietly, withLock } from "./process.mjs";
 import {
   beginQuietInstall,
@@ -58,9 +57,11 @@ export function checkDebian(file = "/etc/os-release") {
   }
 }
 
-/** The packages of our list that dpkg does not call installed. */
-export function missingPackages() {
-  const names = debianPackages.map((entry) => entry.name);
+/** @typedef {{ name: string, why: string }} DebianPackage */
+
+/** Those that dpkg does not call installed. @param {readonly DebianPackage[]} packages */
+export function missingPackages(packages) {
+  const names = packages.map((entry) => entry.name);
   // dpkg-query fails as a whole when it has never heard of one name; what it knows is on stdout all the same.
   const answer = ask("sh", [
     "-c",
@@ -76,12 +77,15 @@ export function missingPackages() {
       installed.add(name);
     }
   }
-  return debianPackages.filter((entry) => !installed.has(entry.name));
+  return packages.filter((entry) => !installed.has(entry.name));
 }
 
-/** Installs what is missing; says what. Without root and with something missing it stops and says what to do. */
-export async function ensureDebianPackages() {
-  const missing = missingPackages();
+/**
+ * Installs what is missing; says what. Without root and with something missing it stops and says what to do.
+ * @param {readonly DebianPackage[]} packages
+ */
+export async function ensureDebianPackages(packages) {
+  const missing = missingPackages(packages);
   if (missing.length === 0) {
     if (process.getuid?.() === 0 && hasQuietInstallRemains()) {
       await withMachineLock(async () => recoverQuietInstall());
@@ -90,7 +94,8 @@ export async function ensureDebianPackages() {
     return;
   }
   const names = missing.map((entry) => entry.name);
-  const table = missing.map((entry) => `  ${entry.name.padEnd(16)} ${entry.why}`).join("\n");
+  const width = Math.max(16, ...names.map((name) => name.length));
+  const table = missing.map((entry) => `  ${entry.name.padEnd(width)} ${entry.why}`).join("\n");
   if (process.getuid?.() !== 0) {
     throw new SetupStop(
       `you are not root, and these Debian packages are missing:\n${table}`,
@@ -101,7 +106,7 @@ export async function ensureDebianPackages() {
     `installing ${names.length} missing Debian package${names.length === 1 ? "" : "s"}, starting none of them:`,
   );
   process.stderr.write(`${table}\n`);
-  await withMachineLock(() => installPackages(names));
+  await withMachineLock(() => installPackages(missing));
 }
 
 /** One package installation of ours at a time, whatever checkout it comes from. @param {() => Promise<unknown>} work */
@@ -113,8 +118,8 @@ async function withMachineLock(work) {
   );
 }
 
-/** @param {readonly string[]} names */
-async function installPackages(names) {
+/** @param {readonly DebianPackage[]} packages */
+async function installPackages(packages) {
   let interrupted = false;
   const onSignal = () => {
     if (!interrupted) {
@@ -129,7 +134,7 @@ async function installPackages(names) {
   const linksBefore = bootLinks();
   const undo = beginQuietInstall();
   try {
-    await aptInstall(names);
+    await aptInstall(packages.map((entry) => entry.name));
   } finally {
     const disabled = disableNewBootLinks(linksBefore);
     undo();
@@ -140,7 +145,7 @@ async function installPackages(names) {
       process.off(signal, onSignal);
     }
   }
-  const still = missingPackages().map((entry) => entry.name);
+  const still = missingPackages(packages).map((entry) => entry.name);
   if (still.length > 0) {
     throw new SetupStop(`apt-get ended well, yet these packages are still missing: ${still.join(", ")}`);
   }
@@ -174,7 +179,7 @@ async function aptInstall(names) {
 }
 
 /** @param {NodeJS.ProcessEnv} env */
-async function aptUpdate(env) {
+export async function aptUpdate(env = aptEnvironment()) {
   say("apt-get update");
   const result = await runQuietly("apt-get", ["update", "-o", "DPkg::Lock::Timeout=120"], {
     env,
