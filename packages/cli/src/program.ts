@@ -18,7 +18,16 @@ import {
   QUORATE_VERSION,
 } from "@quorate/runtime";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { applyFile, arm, changePrio, disarm, moveMaster, parseDuration } from "./commands/change.ts";
+import {
+  applyFile,
+  arm,
+  changePrio,
+  disarm,
+  drain,
+  moveMaster,
+  parseDuration,
+  undrain,
+} from "./commands/change.ts";
 import { checkFile, showConfiguration, showHistory } from "./commands/config.ts";
 import { followEvents } from "./commands/events.ts";
 import { LEVELS, showJournal } from "./commands/journal-log.ts";
@@ -27,6 +36,15 @@ import { showWhy } from "./commands/why.ts";
 import { parseMoment } from "./moment.ts";
 import { initNode } from "./commands/init.ts";
 import { lookAtNodes, lookAtQuorum, lookAtStatus } from "./commands/look.ts";
+import {
+  defineMachine,
+  listMachines,
+  moveMachine,
+  planMachines,
+  showMachine,
+  wishMachine,
+  type Wish,
+} from "./commands/machines.ts";
 import { record, replay } from "./commands/recording.ts";
 import { addSimulate } from "./commands/simulate.ts";
 import { completionScript, SHELLS } from "./completion/scripts.ts";
@@ -101,9 +119,7 @@ export async function runCommand(
 
 function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
   const program = new Command("quorate")
-    .description(
-      "Keeps a cluster address and a service running when hosts die. Virtual machines: not in this version.",
-    )
+    .description("Keeps a cluster address, a service and virtual machines running when hosts die.")
     .version(QUORATE_VERSION)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
@@ -140,6 +156,7 @@ function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
   );
   addConfig(program, shows);
   addNode(program, shows);
+  addMachines(program, output, shows);
   const move = program.command("master").description("the mastership");
   const moveTo = located(move.command("move").argument("<node>", "id, name or address"), "act").description(
     "hand over to NODE and wait until it is master",
@@ -253,6 +270,53 @@ function addConfig(program: Command, shows: Shows): void {
   shows(apply, (options) => applyFile(options, apply.args[0] ?? ""));
 }
 
+/** Virtual machines under care. */
+function addMachines(program: Command, output: Output, shows: Shows): void {
+  const vm = program.command("vm").description("virtual machines");
+  shows(
+    located(vm.command("list").description("every machine, where it is, and what it waits for")),
+    listMachines,
+  );
+  const showing = located(vm.command("show").description("one machine").argument("<name>"));
+  shows(showing, (options) => showMachine(options, showing.args[0] ?? ""));
+  const defining = located(vm.command("define"), "act")
+    .description("take a machine under care, or change its definition (libvirt's XML)")
+    .argument("<file>")
+    .option("--prio <number>", "higher is started first", wholeNumber(0, PRIO_MAXIMUM))
+    .option("--stopped", "do not start it")
+    .option("--node <node>", "on that node instead of this one");
+  shows(defining, (options) => defineMachine(options, defining.args[0] ?? "", defining.opts()));
+  const wishes: [string, Wish, string][] = [
+    ["start", "running", "it shall run, wherever there is room"],
+    ["stop", "stopped", "shut it down; it stays down"],
+    ["forget", "undefined", "shut it down and give it up; its disks stay"],
+  ];
+  for (const [name, wanted, description] of wishes) {
+    const command = located(vm.command(name).description(description).argument("<name>"), "act");
+    shows(command, (options) => wishMachine(options, command.args[0] ?? "", { wanted }));
+  }
+  const moving = located(vm.command("move"), "act")
+    .description("move it live to NODE and wait until it runs there")
+    .argument("<name>")
+    .argument("<node>", "id, name or address");
+  shows(moving, (options) =>
+    moveMachine(options, moving.args[0] ?? "", moving.args[1] ?? "", (text) => {
+      if (options.json !== true) output.write(text);
+    }),
+  );
+  const policy = located(vm.command("policy"), "act")
+    .description("how a machine is treated")
+    .argument("<name>")
+    .requiredOption("--prio <number>", "higher is started first", wholeNumber(0, PRIO_MAXIMUM));
+  shows(policy, (options) =>
+    wishMachine(options, policy.args[0] ?? "", { prio: policy.opts<{ prio: number }>().prio }),
+  );
+  const planning = located(program.command("plan"), "act")
+    .description("what would happen to the machines, by the code that would do it")
+    .requiredOption("--if <what...>", '"node 4 down"');
+  shows(planning, (options) => planMachines(options, planning.opts<{ if: string[] }>().if));
+}
+
 function addRecording(program: Command, shows: Shows): void {
   const recording = located(program.command("record"), "act")
     .description("write down what this node's services were given and decided, the last minute or so")
@@ -277,6 +341,17 @@ function addNode(program: Command, shows: Shows): void {
     .argument("<node>", "id, name or address")
     .argument("<prio>", "a whole number", wholeNumber(0, PRIO_MAXIMUM));
   shows(prio, (options) => changePrio(options, prio.args[0] ?? "", Number(prio.args[1])));
+  const drained = located(node.command("drain"), "act")
+    .description("move its machines off and place none there, for a time")
+    .argument("<node>", "id, name or address")
+    .requiredOption("--for <time>", "30m, 2h, 7d; it ends by itself", "1d");
+  shows(drained, (options) =>
+    drain(options, drained.args[0] ?? "", parseDuration(drained.opts<{ for: string }>().for)),
+  );
+  const undrained = located(node.command("undrain"), "act")
+    .description("let it have machines again")
+    .argument("<node>", "id, name or address");
+  shows(undrained, (options) => undrain(options, undrained.args[0] ?? ""));
   const own = (command: Command) =>
     command
       .requiredOption("--config <file>", "the cluster's file", DEFAULT_CONFIG_FILE)

@@ -29,6 +29,8 @@ export const NodeConfigSchema = z.object({
   prio: z.int().min(0),
   /** Whether the node keeps the replica of all inventories. */
   replication: z.boolean(),
+  /** Drained until this instant (ISO 8601, UTC): machines are moved off, none is placed there. */
+  maintenanceUntil: z.string().optional(),
   votes: z.int().min(0),
 });
 export type NodeConfig = z.infer<typeof NodeConfigSchema>;

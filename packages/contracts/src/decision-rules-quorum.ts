@@ -264,6 +264,11 @@ export const QUORUM_DECISIONS = {
     rule: "A master that cannot take the address because another machine answers for it hands over.",
     otherwise: "Nobody else answering.",
   },
+  REGISTER_BEHIND: {
+    weight: "important",
+    rule: "A node whose disk has lost a configuration that it promised to have leads only where nobody else can: it could commit no change.",
+    otherwise: "A node from which it can fetch that configuration, or a newer one.",
+  },
   STARTING: {
     weight: "detail",
     rule: "A failover-actuator that has just started is not asked to serve yet.",

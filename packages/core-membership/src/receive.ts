@@ -124,7 +124,11 @@ function withHeartbeat(
   const links = peer.links.map((link): LinkState => {
     const heardHere: LinkState =
       link.ring === ring
-        ? { ...link, heard: later(link.heard, { atUs: cameAtUs, blindUs }), window: accept(link.window, counter) }
+        ? {
+            ...link,
+            heard: later(link.heard, { atUs: cameAtUs, blindUs }),
+            window: accept(link.window, counter),
+          }
         : link;
     const said = about?.links.find((candidate) => candidate.ring === link.ring);
     if (about === undefined || said === undefined || about.incarnation !== state.incarnation)

@@ -267,7 +267,10 @@ describe("own health", () => {
     }
     world.input(1, { kind: "tick" });
     world.run(T / 5);
-    const said = world.effectsOf(1, "send").at(-1)?.heartbeat.hears.find(({ node }) => node === 2);
+    const said = world
+      .effectsOf(1, "send")
+      .at(-1)
+      ?.heartbeat.hears.find(({ node }) => node === 2);
     expect(said?.links[0]?.ageUs).toBeGreaterThanOrEqual(T);
     expect(world.seen(1, 2).state).toBe("joined");
   });

@@ -41,11 +41,20 @@ export function ownAbility(state: QuorumState, nowUs: number): Ballot["able"] {
   if (nowUs - report.stampUs > promiseTiming(state).tokenUs) {
     return { ok: false, code: "NO_ACTUATOR", message: "The failover-actuator has not reported for a token." };
   }
+  if (report.able.ok && isRegisterBehind(state)) {
+    const message = `This node has lost version ${state.durable.stored.version} of the configuration, which it promised to have; until it has one as new it makes none.`;
+    return { ok: false, code: "REGISTER_BEHIND", message };
+  }
   return report.able;
 }
 
-/** Inabilities that the whole node shares with any other: better a degraded master than none. */
-const SOFT_INABILITIES: readonly string[] = ["SERVICE_FAILED", "ADDRESS_IN_USE"];
+/** Whether the disk has lost a configuration that this node promised to have: as master it could commit no change. */
+export function isRegisterBehind({ register, durable }: QuorumState): boolean {
+  return register !== null && compareConfigRefs(register, durable.stored) < 0;
+}
+
+/** Inabilities that another node may share, or that leave something to serve: better a degraded master than none. */
+const SOFT_INABILITIES: readonly string[] = ["SERVICE_FAILED", "ADDRESS_IN_USE", "REGISTER_BEHIND"];
 
 export function isSoftInability(code: string): boolean {
   return SOFT_INABILITIES.includes(code);

@@ -5,7 +5,7 @@ import {
   type Reason,
   type ReportMessage,
 } from "@quorate/contracts";
-import { abandon, isSoftInability, ownAbility, tryWin } from "./election.ts";
+import { abandon, isRegisterBehind, isSoftInability, ownAbility, tryWin } from "./election.ts";
 import { isActuatorSilent } from "./inbox.ts";
 import { leaseFromPredecessorUs } from "./lease.ts";
 import { compareRank, isQuorum } from "./quorum.ts";
@@ -137,9 +137,11 @@ export function canTakeOver(state: QuorumState, node: NodeId, nowUs: number): bo
     !ballot.out &&
     ballot.term === state.durable.term &&
     ballot.follows === state.durable.node &&
-    // The same document under an earlier term is not current: a voter that has the newer one would refuse it.
-    compareConfigRefs(ballot.stored, state.durable.stored) === 0 &&
-    ballot.stored.digest === state.durable.stored.digest
+    // The same document under an earlier term is not current: a voter that has the newer one would refuse it. What
+    // this node alone had and lost, nobody can have.
+    (isRegisterBehind(state) ||
+      (compareConfigRefs(ballot.stored, state.durable.stored) === 0 &&
+        ballot.stored.digest === state.durable.stored.digest))
   );
 }
 

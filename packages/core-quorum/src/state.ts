@@ -77,6 +77,8 @@ export type QuorumState = {
   closing: Closing | null;
   leaving: boolean;
   report: ReportMessage | null;
+  /** What the config-distributor last said it has on its disk; null until it has said anything. */
+  register: ConfigRef | null;
   /** At the master: each absent node, when every adopter's last grant to it was, and the verdict. */
   fencing: Map<NodeId, { reports: Map<NodeId, number>; fencedAtUs: number | null; ownReport: boolean }>;
   flaps: Map<NodeId, { count: number; lastUs: number }>;
@@ -249,6 +251,7 @@ export function startQuorum(
     nextQuorumUs: 0,
     random: world.seed >>> 0,
     hindrance: null,
+    register: null,
     handedTo: new Set(),
     ableSinceUs: null,
     wonAtUs: world.nowUs,

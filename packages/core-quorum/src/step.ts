@@ -95,6 +95,7 @@ export function stepQuorum(state: QuorumState, input: QuorumInput): QuorumResult
       note(takeShutConfirmation(state, input.report, nowUs));
       break;
     case "stored":
+      state.register = input.ref;
       note(takeStored(state, input));
       break;
     case "disarmed":

@@ -63,6 +63,7 @@ describe("a hand-over", () => {
     const behind = cluster.core(8).durable.stored;
     const core = cluster.core(4);
     core.durable = { ...core.durable, stored: { ...behind, term: behind.term + 1 } };
+    core.register = core.durable.stored;
     expect(cluster.give(4, { kind: "move", target: 8 })?.code).toBe("UNSAFE");
   });
 });

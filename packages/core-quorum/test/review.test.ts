@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { ownAbility } from "../src/election.ts";
 import { buildQuorumMessage } from "../src/outgoing.ts";
 import { amnesicState, isSilenceShown, judgesBySilence, stepQuorum } from "../src/index.ts";
 import { makeConfig, refOf, TestCluster } from "./test-cluster.ts";
@@ -134,6 +135,24 @@ describe("holes that were closed", () => {
       cluster.run(1000);
     }
     expect(masters).toEqual([1, 2, 3]);
+  });
+
+  test("a master whose disk lost a configuration that it promised to have lets another lead, and leads where none can", () => {
+    const cluster = settled();
+    const [master = 0] = cluster.masters();
+    const { config } = cluster;
+    cluster.core(master).durable.stored = { ...cluster.core(master).durable.stored, version: 5 };
+    cluster.give(master, { kind: "stored", ref: { ...refOf(config, 0), version: 0 }, from: null, config });
+    expect(ownAbility(cluster.core(master), cluster.nowUs).code).toBe("REGISTER_BEHIND");
+    cluster.runUntil(() => cluster.masters().length === 1 && cluster.masters()[0] !== master, 3000);
+    const alone = settled();
+    const [only = 0] = alone.masters();
+    for (const member of alone.members.values()) member.able = member.id === only;
+    alone.run(1000);
+    alone.core(only).durable.stored = { ...alone.core(only).durable.stored, version: 5 };
+    alone.give(only, { kind: "stored", ref: { ...refOf(config, 0), version: 0 }, from: null, config });
+    alone.run(5000);
+    expect(alone.masters()).toEqual([only]);
   });
 
   test("a master that cannot hold the address does not keep it from an able node for ever", () => {

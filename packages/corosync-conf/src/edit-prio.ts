@@ -1,6 +1,6 @@
 import { PRIO_MAXIMUM, QuorateError } from "@quorate/contracts";
 import type { ConfDocument, ConfSection } from "./document.ts";
-import { lastKey, sectionsNamed } from "./document.ts";
+import { keysOf, lastKey, sectionsNamed } from "./document.ts";
 import type { PathStep, Splice } from "./edit.ts";
 import { insertSection, setValue, spliced } from "./edit.ts";
 import { indentationUnit, lineEndingOf, sectionLines } from "./layout.ts";
@@ -27,6 +27,25 @@ export function setNodePrio(document: ConfDocument, nodeId: number, prio: number
   }
   const listed = withNodelist(document);
   return setValue(listed, [...stepsTo(listed, nodeId), "prio"], String(prio));
+}
+
+/**
+ * Sets a node's `maintenance_until` (ISO 8601, UTC), or removes it with null. Throws QuorateError NODE_UNKNOWN.
+ */
+export function setMaintenanceUntil(
+  document: ConfDocument,
+  nodeId: number,
+  until: string | null,
+): ConfDocument {
+  const listed = withNodelist(document);
+  const steps = stepsTo(listed, nodeId);
+  if (until !== null) return setValue(listed, [...steps, "maintenance_until"], until);
+  const section = nodeSections(listed.root).find((each) => numberIn(each, "nodeid") === nodeId);
+  const entries = section === undefined ? [] : keysOf(section);
+  return spliced(
+    listed,
+    entries.flatMap(({ key, start, end }) => (key === "maintenance_until" ? [{ start, end, text: "" }] : [])),
+  );
 }
 
 /**

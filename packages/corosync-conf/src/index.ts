@@ -4,7 +4,7 @@ export { formatDiagnostic } from "./diagnostic.ts";
 export type { ConfDocument, ConfEntry, ConfKeyValue, ConfSection, ParseResult } from "./document.ts";
 export type { ConfPath, PathStep } from "./edit.ts";
 export { setConfigVersion, setDisarmedUntil, setValue } from "./edit.ts";
-export { setNodePrio, swapPrioWithHighest } from "./edit-prio.ts";
+export { setMaintenanceUntil, setNodePrio, swapPrioWithHighest } from "./edit-prio.ts";
 export {
   documentDigest,
   HOSTS_FILE,

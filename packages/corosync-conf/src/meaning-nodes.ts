@@ -78,6 +78,7 @@ function readNode(section: ConfSection, defaults: NodeDefaults, findings: Findin
   }
   if (id === undefined || addresses.length === 0) return undefined;
   const name = typed.string("name");
+  const maintenance = typed.string("maintenance_until");
   return {
     config: {
       id: id.value,
@@ -85,6 +86,7 @@ function readNode(section: ConfSection, defaults: NodeDefaults, findings: Findin
       ...(name === undefined ? {} : { name: name.value }),
       prio: typed.integerOrDefault("prio").value,
       replication: typed.booleanOrDefault("replication").value,
+      ...(maintenance === undefined ? {} : { maintenanceUntil: maintenance.value }),
       votes: typed.integer("quorum_votes")?.value ?? defaults.votes,
     },
     place: typed.placeOf("nodeid"),

@@ -163,6 +163,15 @@ export const CLUSTER_KEYS: readonly ReferenceKey[] = [
   },
   {
     section: "nodelist.node",
+    key: "maintenance_until",
+    type: { kind: "instant" },
+    use: "honoured",
+    defaultMeaning: "no maintenance",
+    meaning:
+      "Until this instant machines are moved off the node and none is placed there. Ends by itself. Written by `quorate node drain` and `quorate node undrain`.",
+  },
+  {
+    section: "nodelist.node",
     key: "quorum_votes",
     type: VOTES,
     use: "honoured",

@@ -8,6 +8,7 @@ import {
   readClusterConfig,
   setConfigVersion,
   setDisarmedUntil,
+  setMaintenanceUntil,
   setNodePrio,
   setValue,
   swapPrioWithHighest,
@@ -166,6 +167,20 @@ test("arming keeps what else stands in the section", () => {
   const text = "automation {\n\t# why\n\tdisarmed_until: 2030-01-01T00:00:00Z\n}\n";
   expect(printDocument(setDisarmedUntil(document(text), null))).toBe("automation {\n\t# why\n}\n");
   expect(printDocument(setDisarmedUntil(document(ORIGINAL), null))).toBe(ORIGINAL);
+});
+
+test("maintenance of one node and its end give back the very bytes, and a node is drained by its own line", () => {
+  const until = "2030-01-01T00:00:00Z";
+  const drained = setMaintenanceUntil(document(ORIGINAL), 4, until);
+  const read = readClusterConfig(printDocument(drained), "f");
+  expect(read.ok && read.config.nodes.map(({ maintenanceUntil }) => maintenanceUntil)).toEqual([
+    undefined,
+    "2030-01-01T00:00:00.000Z",
+    undefined,
+  ]);
+  expect(printDocument(setMaintenanceUntil(drained, 4, null))).toBe(ORIGINAL);
+  expect(printDocument(setMaintenanceUntil(drained, 2, null))).toBe(printDocument(drained));
+  expect(codeOf(() => setMaintenanceUntil(drained, 99, until))).toBe("NODE_UNKNOWN");
 });
 
 describe("prios", () => {

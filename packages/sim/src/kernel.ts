@@ -87,7 +87,7 @@ export class Kernel {
   }
 
   flushRuleset(): void {
-    this.flushed = this.held !== null;
+    this.flushed ||= this.held !== null;
     this.held = null;
     this.permits.clear();
     this.leaseUntilUs = Number.NEGATIVE_INFINITY;

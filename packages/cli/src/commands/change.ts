@@ -4,6 +4,7 @@ import {
   printDocument,
   setConfigVersion,
   setDisarmedUntil,
+  setMaintenanceUntil,
   setNodePrio,
 } from "@quorate/corosync-conf";
 import type { Bus } from "@quorate/runtime";
@@ -16,7 +17,8 @@ const STATUS_LIMIT_MS = 1000;
 /** A commit is a few round trips; it waits longer only while there is an election. */
 const PROPOSE_LIMIT_MS = 10_000;
 
-async function withBus<Result>(
+/** Connects to the node's bus for as long as `act` takes. */
+export async function withBus<Result>(
   places: Places,
   act: (bus: Bus, where: ReturnType<typeof locateNode>) => Promise<Result>,
 ): Promise<Result> {
@@ -108,6 +110,24 @@ export async function arm(places: Places): Promise<Shown> {
   return propose(places, { code: "operator_arm", message }, ({ document }) =>
     setDisarmedUntil(document, null),
   );
+}
+
+/** Machines are moved off the node and none is placed there, until the time is up or `undrain`. */
+export async function drain(places: Places, wanted: string, forMs: number): Promise<Shown> {
+  const until = new Date(Date.now() + forMs).toISOString().replace(/\.\d+Z$/, "Z");
+  const message = `Node ${wanted} is drained until ${until}: machines are moved off, none is placed there.`;
+  return propose(places, { code: "operator_drain", message }, ({ document, text }) => {
+    const { config } = parseConfiguration(text, "running.conf");
+    return setMaintenanceUntil(document, findNode(config, wanted).id, until);
+  });
+}
+
+export async function undrain(places: Places, wanted: string): Promise<Shown> {
+  const message = `Node ${wanted} takes machines again.`;
+  return propose(places, { code: "operator_undrain", message }, ({ document, text }) => {
+    const { config } = parseConfiguration(text, "running.conf");
+    return setMaintenanceUntil(document, findNode(config, wanted).id, null);
+  });
 }
 
 /** Null when no answer came in time; throws every other failure. */

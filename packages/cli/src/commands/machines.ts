@@ -1,0 +1,351 @@
+import { readFileSync } from "node:fs";
+import { type CopyReport, type NodeId, QuorateError, type VmRecord, type VmReport } from "@quorate/contracts";
+import type { Answer, Bus } from "@quorate/runtime";
+import { findNode, parseConfiguration } from "../configuration-file.ts";
+import type { Shown } from "../output.ts";
+import type { Places } from "../snapshot.ts";
+import { withBus } from "./change.ts";
+
+const ASK_LIMIT_MS = 1500;
+/** A definition is checked, the gate is loaded, and autostart switched off. */
+const DEFINE_LIMIT_MS = 15_000;
+/** A live move copies the machine's memory over the network. */
+const MOVE_LIMIT_MS = 600_000;
+const LOOK_AGAIN_MS = 250;
+
+export type Wish = VmRecord["wanted"];
+
+type Known = Extract<Answer<"failover-actuator", "machines">, { ok: true }>;
+
+/** One machine, from what its owner says and what the master has decided. */
+export interface MachineLine {
+  readonly vm: string;
+  readonly node: NodeId | null;
+  readonly state: string;
+  readonly wanted: Wish;
+  readonly prio: number;
+  readonly memoryMib: number;
+  readonly vcpus: number;
+  readonly storage: VmRecord["storage"];
+  /** Why a lease alone does not fence it; empty when it does. */
+  readonly obstacles: readonly string[];
+  readonly movingTo: NodeId | null;
+  /** Why it does not run though it should; null when it does, or nobody leads. */
+  readonly blocked: string | null;
+}
+
+async function ask(bus: Bus, node: NodeId): Promise<Known> {
+  const answer = await bus.request("failover-actuator", "machines", node, {}, ASK_LIMIT_MS);
+  return answer as Known;
+}
+
+/** What this node knows, with the master's decisions where there is one who can be asked. */
+async function lookAround(bus: Bus, nodeId: NodeId): Promise<{ own: Known; master: Known | null }> {
+  const own = await ask(bus, nodeId);
+  const { quorum } = await bus.request("quorum-evaluator", "status", nodeId, {}, ASK_LIMIT_MS);
+  if (quorum.leader === null) return { own, master: null };
+  if (quorum.leader === nodeId) return { own, master: own };
+  try {
+    return { own, master: await ask(bus, quorum.leader) };
+  } catch (error) {
+    if (error instanceof QuorateError) return { own, master: null };
+    throw error;
+  }
+}
+
+/** All machines under care, by name. */
+export function machineLines(own: Known, master: Known | null): MachineLine[] {
+  const reports = (master ?? own).reports;
+  const names = [...new Set(reports.flatMap(({ records }) => records.map(({ vm }) => vm)))].sort();
+  return names.flatMap((vm) => {
+    const newest = newestOf(reports, vm);
+    if (newest === null || newest.record.wanted === "undefined") return [];
+    const { record } = newest;
+    const entry = master?.table.find((each) => each.vm === vm);
+    const node = entry?.owner ?? (record.released === null ? newest.node : null);
+    const copy = reports.find((each) => each.node === node)?.copies.find((each) => each.vm === vm);
+    const blocked = master?.blocked.find((each) => each.vm === vm)?.reason.message ?? null;
+    return [
+      {
+        vm,
+        node,
+        state: stateOf(copy),
+        wanted: record.wanted,
+        prio: record.prio,
+        memoryMib: record.memoryMib,
+        vcpus: record.vcpus,
+        storage: record.storage,
+        obstacles: obstaclesOf(own, master, record),
+        movingTo: entry?.movingTo ?? null,
+        blocked,
+      },
+    ];
+  });
+}
+
+function newestOf(reports: readonly VmReport[], vm: string): { node: NodeId; record: VmRecord } | null {
+  const all = reports.flatMap(({ node, records }) =>
+    records.filter((record) => record.vm === vm).map((record) => ({ node, record })),
+  );
+  const order = ({ record: { placement, revision } }: { record: VmRecord }) =>
+    [placement.term, placement.number, revision] as const;
+  all.sort((left, right) => {
+    const [l, r] = [order(left), order(right)];
+    return r[0] - l[0] || r[1] - l[1] || r[2] - l[2];
+  });
+  return all[0] ?? null;
+}
+
+function stateOf(copy: CopyReport | undefined): string {
+  if (copy === undefined) return "stopped";
+  return copy.state === "running" && !copy.confirmed ? "running, cut off" : copy.state;
+}
+
+function obstaclesOf(own: Known, master: Known | null, { vm, gated }: VmRecord): string[] {
+  const named = [own, master].flatMap(
+    (known) => known?.obstacles.find((each) => each.vm === vm)?.obstacles ?? [],
+  );
+  if (named.length > 0) return [...new Set(named)];
+  return gated ? [] : ["something of it passes by the gates"];
+}
+
+const COLUMNS = [
+  { title: "NAME", of: (line: MachineLine) => line.vm },
+  { title: "NODE", of: (line: MachineLine) => (line.node === null ? "-" : String(line.node)) },
+  {
+    title: "STATE",
+    of: (line: MachineLine) => (line.movingTo === null ? line.state : `moving to ${line.movingTo}`),
+  },
+  { title: "WANTED", of: (line: MachineLine) => line.wanted },
+  { title: "PRIO", of: (line: MachineLine) => String(line.prio) },
+  { title: "MEMORY", of: (line: MachineLine) => `${line.memoryMib} MiB` },
+  { title: "VCPUS", of: (line: MachineLine) => String(line.vcpus) },
+  { title: "RELOCATABLE", of: relocatable },
+];
+
+/** Said beforehand, not after the failure. */
+function relocatable({ storage, obstacles }: MachineLine): string {
+  if (storage === "local") return "no: local disk";
+  return obstacles.length === 0 ? "yes" : "not by lease";
+}
+
+export function machineTable(lines: readonly MachineLine[]): string {
+  if (lines.length === 0) return "No machine is under care. Take one in: quorate vm define FILE\n";
+  const rows = [COLUMNS.map(({ title }) => title), ...lines.map((line) => COLUMNS.map(({ of }) => of(line)))];
+  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const text = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  const notes = lines.flatMap(({ vm, blocked, obstacles }) => [
+    ...(blocked === null ? [] : [`${vm}: ${blocked}`]),
+    ...obstacles.map((obstacle) => `${vm}: ${obstacle}`),
+  ]);
+  return `${[...text, ...notes].join("\n")}\n`;
+}
+
+export async function listMachines(places: Places): Promise<Shown> {
+  return withBus(places, async (bus, { nodeId }) => {
+    const { own, master } = await lookAround(bus, nodeId);
+    const lines = machineLines(own, master);
+    const unknown = master === null ? "No master is known: who owns what is as the nodes last said.\n" : "";
+    return { json: { machines: lines, masterKnown: master !== null }, text: machineTable(lines) + unknown };
+  });
+}
+
+export async function showMachine(places: Places, vm: string): Promise<Shown> {
+  return withBus(places, async (bus, { nodeId }) => {
+    const { own, master } = await lookAround(bus, nodeId);
+    const line = lineOf(machineLines(own, master), vm);
+    const copies = (master ?? own).reports.flatMap(({ node, copies: all }) =>
+      all.filter((copy) => copy.vm === vm).map((copy) => ({ node, ...copy })),
+    );
+    const rows: [string, string][] = [
+      ["name", line.vm],
+      ["node", line.node === null ? "nobody's" : String(line.node)],
+      ["state", line.state],
+      ["wanted", line.wanted],
+      ["priority", String(line.prio)],
+      ["memory", `${line.memoryMib} MiB`],
+      ["vcpus", String(line.vcpus)],
+      ["relocatable", relocatable(line)],
+      ...line.obstacles.map((obstacle): [string, string] => ["", obstacle]),
+      ...(line.movingTo === null ? [] : [["moving to", String(line.movingTo)] as [string, string]]),
+      ...(line.blocked === null ? [] : [["waits", line.blocked] as [string, string]]),
+      ...copies.map(({ node, state, placement }): [string, string] => [
+        "copy",
+        `on node ${node}, ${state}, placement ${placement === null ? "unknown" : `${placement.term}.${placement.number}`}`,
+      ]),
+    ];
+    const width = Math.max(...rows.map(([name]) => name.length));
+    return {
+      json: { ...line, copies },
+      text: rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join(""),
+    };
+  });
+}
+
+function lineOf(lines: readonly MachineLine[], vm: string): MachineLine {
+  const line = lines.find((each) => each.vm === vm);
+  if (line !== undefined) return line;
+  throw new QuorateError("MACHINE_UNKNOWN", `No machine ${vm} is under care.`, "See: quorate vm list");
+}
+
+export interface DefineOptions {
+  readonly prio?: number;
+  readonly stopped?: boolean;
+  readonly node?: string;
+}
+
+/** Takes a machine under care on this node, or on the one named; one that is known gets the new definition there. */
+export async function defineMachine(places: Places, file: string, options: DefineOptions): Promise<Shown> {
+  const xml = readDefinitionFile(file);
+  return withBus(places, async (bus, { nodeId }) => {
+    const node = options.node === undefined ? nodeId : await nodeNamed(bus, nodeId, options.node);
+    const answer = await bus.request(
+      "failover-actuator",
+      "machine-define",
+      node,
+      { xml, prio: options.prio ?? null, wanted: options.stopped === true ? "stopped" : null },
+      DEFINE_LIMIT_MS,
+    );
+    const { vm, obstacles } = answer as { vm: string; obstacles: string[] };
+    const warnings = obstacles.map((obstacle) => `  not relocatable by lease: ${obstacle}\n`).join("");
+    return { json: { vm, node, obstacles }, text: `${vm} is under care on node ${node}.\n${warnings}` };
+  });
+}
+
+function readDefinitionFile(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new QuorateError(
+      "DEFINITION_BROKEN",
+      `${file} cannot be read: ${why}.`,
+      "Name a file with a domain's XML, as virsh dumpxml prints it.",
+    );
+  }
+}
+
+async function nodeNamed(bus: Bus, nodeId: NodeId, wanted: string): Promise<NodeId> {
+  const { text } = await bus.request("config-distributor", "status", nodeId, {}, ASK_LIMIT_MS);
+  return findNode(parseConfiguration(text, "running.conf").config, wanted).id;
+}
+
+/** Other wishes for a machine, at its owner. */
+export async function wishMachine(
+  places: Places,
+  vm: string,
+  wish: { wanted?: Wish; prio?: number },
+): Promise<Shown> {
+  return withBus(places, async (bus, { nodeId }) => {
+    const { own, master } = await lookAround(bus, nodeId);
+    const { node } = lineOf(machineLines(own, master), vm);
+    if (node === null) {
+      throw new QuorateError(
+        "MACHINE_BUSY",
+        `${vm} is nobody's at the moment.`,
+        "It is being placed: try again in a moment; see quorate vm show.",
+      );
+    }
+    const body = { vm, wanted: wish.wanted ?? null, prio: wish.prio ?? null };
+    await bus.request("failover-actuator", "machine-wish", node, body, ASK_LIMIT_MS);
+    const said = wish.wanted === undefined ? `has the priority ${wish.prio}` : `is to be ${wish.wanted}`;
+    return { json: { vm, node, ...wish }, text: `${vm} on node ${node} ${said}.\n` };
+  });
+}
+
+/** Moves a machine live, and waits until it is there or the move is broken off. */
+export async function moveMachine(
+  places: Places,
+  vm: string,
+  wanted: string,
+  progress: (text: string) => void,
+): Promise<Shown> {
+  return withBus(places, async (bus, { nodeId }) => {
+    const to = await nodeNamed(bus, nodeId, wanted);
+    const began = performance.now();
+    const { quorum } = await bus.request("quorum-evaluator", "status", nodeId, {}, ASK_LIMIT_MS);
+    if (quorum.leader === null)
+      throw new QuorateError("NOT_MASTER", "There is no master who could move it.", "See: quorate status");
+    await bus.request("failover-actuator", "machine-move", quorum.leader, { vm, to }, ASK_LIMIT_MS);
+    let told = "";
+    let begun = false;
+    while (performance.now() - began < MOVE_LIMIT_MS) {
+      const { own, master } = await lookAround(bus, nodeId);
+      const line = lineOf(machineLines(own, master), vm);
+      const tookMs = Math.round(performance.now() - began);
+      if (line.node === to && line.movingTo === null && line.state === "running")
+        return { json: { vm, node: to, tookMs }, text: `${vm} runs on node ${to}; it took ${tookMs} ms.\n` };
+      if (line.movingTo !== null) begun = true;
+      else if (begun && line.node !== null && line.node !== to) {
+        throw new QuorateError(
+          "MIGRATION_REFUSED",
+          `${vm} stays on node ${line.node}: the move was broken off.`,
+          `Why: quorate log, or quorate why, on the master (node ${quorum.leader}).`,
+        );
+      }
+      const now = `${line.state}${line.movingTo === null ? "" : `, moving to node ${line.movingTo}`}`;
+      if (now !== told) progress(`${vm}: ${now}\n`);
+      told = now;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    }
+    throw new QuorateError(
+      "REQUEST_TIMEOUT",
+      `${vm} is not on node ${to} yet.`,
+      `See: quorate vm show ${vm}`,
+    );
+  });
+}
+
+/** `node 4 down`. Throws QuorateError USAGE. */
+function downNode(text: string): string {
+  const match = /^node (\S+) down$/.exec(text.trim());
+  if (match?.[1] !== undefined) return match[1];
+  throw new QuorateError("USAGE", `"${text}" is no supposition.`, 'Write: quorate plan --if "node 4 down"');
+}
+
+/** What would happen to machines, from the live state, by the code that would do it. */
+export async function planMachines(places: Places, suppositions: readonly string[]): Promise<Shown> {
+  return withBus(places, async (bus, { nodeId }) => {
+    const down: NodeId[] = [];
+    for (const text of suppositions) down.push(await nodeNamed(bus, nodeId, downNode(text)));
+    const { quorum } = await bus.request("quorum-evaluator", "status", nodeId, {}, ASK_LIMIT_MS);
+    if (quorum.leader === null)
+      throw new QuorateError(
+        "NOT_MASTER",
+        "There is no master whose plan it would be.",
+        "See: quorate status",
+      );
+    const answer = await bus.request(
+      "failover-actuator",
+      "machine-plan",
+      quorum.leader,
+      { down },
+      ASK_LIMIT_MS,
+    );
+    return planShown(down, answer as Extract<Answer<"failover-actuator", "machine-plan">, { ok: true }>);
+  });
+}
+
+function planShown(
+  down: readonly NodeId[],
+  { placed, left, orderedWithinMs }: Extract<Answer<"failover-actuator", "machine-plan">, { ok: true }>,
+): Shown {
+  const lines = [
+    ...placed.map(({ vm, from, to }) => `${vm}: from node ${from ?? "none"} to node ${to}`),
+    ...left.map(({ vm, reason }) => `${vm}: would not run. ${reason.message}`),
+  ];
+  const head =
+    lines.length === 0
+      ? `Without ${nodes(down)} no machine would have to move.`
+      : `Without ${nodes(down)}, starts ordered within ${orderedWithinMs} ms of the death:`;
+  return { json: { down, placed, left, orderedWithinMs }, text: `${[head, ...lines].join("\n")}\n` };
+}
+
+function nodes(ids: readonly NodeId[]): string {
+  return `node${ids.length === 1 ? "" : "s"} ${ids.join(" and ")}`;
+}
