@@ -28,12 +28,18 @@ export { createRealLinkMonitor } from "./link-monitor/real-link-monitor.ts";
 export { createFakeLockFile, FakeFiles } from "./lock-file/fake-lock-file.ts";
 export type { LockContent, LockFile, LockFileState } from "./lock-file/lock-file.ts";
 export { createRealLockFile } from "./lock-file/real-lock-file.ts";
+export {
+  createFakeMachineGate,
+  type FakeMachineGateOptions,
+} from "./machine-gate/fake-machine-gate.ts";
+export { type FakeConnection, FakeMachineKernel } from "./machine-gate/fake-machine-kernel.ts";
 export type {
   GatedMachine,
   MachineGate,
   MachineGateInspection,
   MachineOpening,
 } from "./machine-gate/machine-gate.ts";
+export { createRealMachineGate } from "./machine-gate/real-machine-gate.ts";
 export { type CommandServiceOptions, createCommandService } from "./managed-service/command-service.ts";
 export {
   createFakeReadinessProbe,

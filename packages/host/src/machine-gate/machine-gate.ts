@@ -1,4 +1,5 @@
-import type { GateRenewal, GateShut } from "../gate/gate.ts";
+import type { GateRenewal, GateShut, GateStats } from "../gate/gate.ts";
+import type { StorageEndpoint } from "../hypervisor/hypervisor.ts";
 
 /** A machine that the gate holds. */
 export interface GatedMachine {
@@ -23,28 +24,35 @@ export interface MachineGateInspection {
 }
 
 /**
- * The kernel's filter for virtual machines: default drop, before anybody opens it, for every tap and every machine's
- * process, known or not; open for one machine only while an element with a timeout lives. The permit rule holds as for
- * the cluster address: a renewal that is late opens nothing.
+ * The kernel's filter for virtual machines: default drop, before anybody opens it, for every tap and every process but
+ * an open machine's, known or not; open for one machine only while an element with a timeout lives. The permit rule
+ * holds as for the cluster address: a renewal that is late opens nothing.
+ *
+ * Whatever else on the host wants to reach one of the storages (a mount, a backup, qemu-img run by hand) is refused too:
+ * they are the machines' alone. Not promised: taps that are on no Linux bridge, frames that a process sends through a
+ * packet socket straight into a tap, and connections that a machine's process was handed by another (they have that
+ * one's user, so they stay shut).
  */
 export interface MachineGate {
-  /** Makes the tables, or changes what they hold without touching what is open. */
-  load(
-    machines: readonly GatedMachine[],
-    storage: readonly { readonly address: string; readonly port: number }[],
-  ): Promise<void>;
+  /**
+   * Makes the tables, or changes what they hold without touching what is open: found as they must be they are adopted,
+   * with what a predecessor left open, which runs out. Throws CONFIG_INVALID, NOT_ROOT, TOOL_MISSING, TOOL_FAILED.
+   */
+  load(machines: readonly GatedMachine[], storage: readonly StorageEndpoint[]): Promise<void>;
   /** Leaves open exactly these until the lease's end, in one transaction; all others shut with it. */
   renew(request: {
     readonly open: readonly MachineOpening[];
     readonly leaseEndUs: number;
     readonly permitUs: number;
   }): Promise<GateRenewal>;
-  /** Shuts these (all, without a list) and reads the kernel back. */
+  /** Shuts these (all, without a list) and reads the kernel back. A renewal under way is void for all. */
   shut(vms?: readonly string[]): Promise<GateShut>;
   inspect(): Promise<MachineGateInspection>;
+  stats(): GateStats;
   /**
-   * No connection of the machine to any storage is left on this host, nor bytes queued in one. Throws GATE_OPEN while
-   * its storage gate is open, since new ones would come.
+   * No connection of the machine that exists now is left on this host, nor bytes queued in one, nor an orphan to any
+   * storage. A process that lives on may connect anew, and is refused. Throws GATE_OPEN while its storage gate is open,
+   * since new ones would come; TOOL_FAILED when one is left.
    */
   resetStorage(vm: string): Promise<void>;
   close(): Promise<void>;
