@@ -1,4 +1,4 @@
-// Run by machine-gate-figures.ts: opens one machine for one lease, says when it ends, and stops itself (SIGSTOP).
+// Run by machine-gate-figures.lab.test.ts: opens one machine for one lease, says when it ends, and stops itself (SIGSTOP).
 // Arguments: network namespace, lease and permit in microseconds.
 import { createRealMachineGate } from "../src/machine-gate/real-machine-gate.ts";
 import { monotonicNowUs } from "../src/tools/host-context.ts";

@@ -131,7 +131,7 @@ describe("the gate of machines on this kernel", () => {
     await pings.closed();
     expect(pings.said.join("\n")).toContain(" 0% packet loss");
     tookUs.sort((a, b) => a - b);
-    // Some 5 ms (machine-gate-figures.ts); this machine has other things to do.
+    // Some 5 ms (machine-gate-figures.lab.test.ts); this machine has other things to do.
     expect(tookUs[100]).toBeLessThan(100_000);
     expect((await gate.inspect()).open).toHaveLength(50);
   });
