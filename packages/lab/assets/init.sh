@@ -1,10 +1,10 @@
 #!/bin/sh
 # PID 1 of a lab host, started by `unshare` in fresh network, mount, uts, pid and time namespaces.
-# It makes the folders that must be this host's own, then runs the node's command for ever, and reaps what
-# the node leaves behind (the shell collects every child it did not start while it waits for its own).
-# Promises nothing about the command: it is started again 100 ms after it ended, whatever its exit code.
+# It makes the folders that must be this host's own, then keeps the given command lines running (keep.pl).
 #
-# Environment: LAB_HOST_DIR (etc/, state/, boot_id), LAB_HOST_NAME, LAB_ROOT (the checkout).
+# Environment: LAB_HOST_DIR (etc/, state/, boot_id), LAB_HOST_NAME, LAB_ROOT (the checkout), LAB_ASSETS; in a lab with
+# guests LAB_GUEST_IMAGE, a folder with what they boot.
+# Arguments: those of keep.pl.
 # stdin: one line "mount" once the network is plugged, one line "run" once the host is prepared.
 # fd 3: we write "ready" between the two.
 set -eu
@@ -28,6 +28,31 @@ mkdir -p /etc/quorate /var/lib/quorate
 mount --bind "$LAB_HOST_DIR/etc" /etc/quorate
 mount --bind "$LAB_HOST_DIR/state" /var/lib/quorate
 
+# Libvirt's folders are the host's own too: its definitions and what it knows about QEMU are on the host's disk. What
+# guests boot and say lies where every user may go, wherever the checkout is: QEMU runs as nobody in particular.
+if [ -n "${LAB_GUEST_IMAGE:-}" ]; then
+  for volatile in cache log; do
+    mkdir "$scratch/$volatile" "$scratch/$volatile-work"
+    mount -t overlay overlay -o "lowerdir=/var/$volatile,upperdir=$scratch/$volatile,workdir=$scratch/$volatile-work" \
+      "/var/$volatile"
+  done
+  mkdir -p "$LAB_HOST_DIR/libvirt/etc" "$LAB_HOST_DIR/libvirt/lib" "$LAB_HOST_DIR/libvirt/cache" \
+    "$LAB_HOST_DIR/log/libvirt" "$LAB_HOST_DIR/log/guests"
+  chmod 1777 "$LAB_HOST_DIR/log/guests"
+  mkdir -p /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /var/lib/quorate-guests \
+    /var/log/quorate-guests
+  mount --bind "$LAB_HOST_DIR/libvirt/etc" /etc/libvirt
+  mount --bind "$LAB_HOST_DIR/libvirt/lib" /var/lib/libvirt
+  mount --bind "$LAB_HOST_DIR/libvirt/cache" /var/cache/libvirt
+  mount --bind "$LAB_HOST_DIR/log/libvirt" /var/log/libvirt
+  mount --bind "$LAB_HOST_DIR/log/guests" /var/log/quorate-guests
+  mount --bind "$LAB_GUEST_IMAGE" /var/lib/quorate-guests
+  # libvirtd does not start without this user, even where its configuration names another.
+  grep -q '^libvirt-qemu:' /etc/group || echo 'libvirt-qemu:x:64055:' >> /etc/group
+  grep -q '^libvirt-qemu:' /etc/passwd ||
+    echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >> /etc/passwd
+fi
+
 # /tmp and /run begin empty at every boot. A checkout that lies under one of them must stay visible.
 for volatile in tmp run; do
   mkdir "$scratch/$volatile"
@@ -49,7 +74,4 @@ exec 3>&-
 read -r _
 exec </dev/null
 
-while :; do
-  "$@" || true
-  sleep 0.1
-done
+exec perl "$LAB_ASSETS/keep.pl" "$@"

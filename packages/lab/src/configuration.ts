@@ -1,5 +1,6 @@
 /** The lab's cluster.conf: the original's three-node file with one or two cluster addresses and our service. */
 import { join } from "node:path";
+import { machinesSection } from "./guest/guests.ts";
 
 export type LabTopology = {
   tokenMs: number;
@@ -8,9 +9,17 @@ export type LabTopology = {
   /** 1 or 2 networks between the hosts. */
   rings: 1 | 2;
   ipv6: boolean;
+  /** How many virtual machines; 0: none. */
+  guests: number;
 };
 
-export const DEFAULT_TOPOLOGY: LabTopology = { tokenMs: 1000, transport: "file", rings: 1, ipv6: false };
+export const DEFAULT_TOPOLOGY: LabTopology = {
+  tokenMs: 1000,
+  transport: "file",
+  rings: 1,
+  ipv6: false,
+  guests: 0,
+};
 
 export const SERVICE_PORT = 1500;
 export const VIP = "172.31.223.100";
@@ -49,6 +58,7 @@ export function clusterConf(topology: LabTopology, service: string): string {
     lines.push("cluster_ip {", `\taddress: ${VIP_V6}`, "\tCloudIpDev: vmbr0", "\tCloudMask: 64", "}");
   }
   lines.push("managed_service {", `\tcommand: ${service}`, "}");
+  lines.push(...machinesSection(topology.guests));
   lines.push("nodelist {");
   for (const node of LAB_NODES) {
     lines.push("\tnode {", `\t\tring0_addr: ${node.address}`);

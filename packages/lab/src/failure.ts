@@ -24,7 +24,9 @@ export function hostLogTails(lab: Lab): string {
   return record.hosts
     .flatMap((host) => {
       const folder = hostDir(record, host.id);
-      const logs = globSync(["log/*.log", "state/log/*.log"], { cwd: folder }).sort();
+      const logs = globSync(["log/*.log", "log/guests/*.log", "log/libvirt/**/*.log", "state/log/*.log"], {
+        cwd: folder,
+      }).sort();
       return logs.map((path) => `--- ${host.name} ${path}\n${tail(join(folder, path))}`);
     })
     .join("\n");

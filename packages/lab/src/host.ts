@@ -5,6 +5,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "nod
 import { delimiter, join } from "node:path";
 import { invariant, QuorateError } from "@quorate/contracts";
 import { commandNow, inNamespaces } from "./command.ts";
+import { LIBVIRTD_COMMAND, writeGuestFiles } from "./guest/libvirt-host.ts";
 import {
   childrenOf,
   type HostProcess,
@@ -20,12 +21,17 @@ import {
 import type { HostRecord, LabRecord } from "./record.ts";
 import { LAB_MARK } from "./switch.ts";
 
-const INIT = join(import.meta.dirname, "../assets/init.sh");
+const ASSETS = join(import.meta.dirname, "../assets");
 const TICKS_PER_SECOND = 100;
 
 /** The state folder of a host on the machine; it survives the host's power cuts and goes with the lab. */
 export function hostDir(record: LabRecord, id: number): string {
   return join(record.dataDir, String(id));
+}
+
+/** What the lab's guests boot; goes with the lab. */
+export function guestImageFolder(record: LabRecord): string {
+  return join(record.dataDir, "guest-image");
 }
 
 /**
@@ -55,6 +61,10 @@ export async function bootHost(record: LabRecord, host: HostRecord, runDir: stri
   const folder = hostDir(record, host.id);
   for (const name of ["etc", "state", "log"]) mkdirSync(join(folder, name), { recursive: true });
   writeFileSync(join(folder, "boot_id"), `${randomUUID()}\n`);
+  if (record.guests > 0) {
+    writeGuestFiles(folder, { id: host.id, address: host.ports[0]?.address ?? "" }, record.guests);
+  }
+  const kept = [host.run, ...(record.guests > 0 ? [LIBVIRTD_COMMAND] : [])];
   const offset = String(host.clockOffsetS);
   const log = openSync(join(folder, "log", "host.log"), "a");
   const child = spawn(
@@ -62,7 +72,7 @@ export async function bootHost(record: LabRecord, host: HostRecord, runDir: stri
     [
       ...["--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"],
       ...["--time", "--monotonic", offset, "--boottime", offset],
-      ...["--", "sh", INIT, ...host.run],
+      ...["--", "sh", join(ASSETS, "init.sh"), ...kept.flatMap((command) => ["--keep", ...command])],
     ],
     {
       detached: true,
@@ -74,6 +84,8 @@ export async function bootHost(record: LabRecord, host: HostRecord, runDir: stri
         LAB_HOST_DIR: folder,
         LAB_HOST_NAME: host.name,
         LAB_ROOT: record.root,
+        LAB_ASSETS: ASSETS,
+        ...(record.guests > 0 ? { LAB_GUEST_IMAGE: guestImageFolder(record) } : {}),
         [LAB_MARK]: runDir,
       },
     },
@@ -81,7 +93,21 @@ export async function bootHost(record: LabRecord, host: HostRecord, runDir: stri
   child.unref();
   closeSync(log);
   const holderPid = child.pid ?? 0;
-  // PID 1 is there as soon as it lives in a pid namespace other than ours.
+  const init = await firstChildApart(holderPid);
+  const holder = nameProcess(holderPid);
+  if (holder === null || init === null) throw bootFailed(host, folder);
+  return {
+    holder,
+    init,
+    mount: () => tellAndWait(child, () => bootFailed(host, folder)),
+    run: () => {
+      child.stdin?.end("run\n");
+    },
+  };
+}
+
+/** The child of `unshare`: PID 1 as soon as it lives in a pid namespace other than ours. Null when it never does. */
+export async function firstChildApart(holderPid: number): Promise<ProcessName | null> {
   const own = readNamespace(process.pid, "pid");
   let initPid = 0;
   const born = await waitUntil(
@@ -93,17 +119,7 @@ export async function bootHost(record: LabRecord, host: HostRecord, runDir: stri
     5000,
     2,
   );
-  const holder = nameProcess(holderPid);
-  const init = nameProcess(initPid);
-  if (!born || holder === null || init === null) throw bootFailed(host, folder);
-  return {
-    holder,
-    init,
-    mount: () => tellAndWait(child, () => bootFailed(host, folder)),
-    run: () => {
-      child.stdin?.end("run\n");
-    },
-  };
+  return born ? nameProcess(initPid) : null;
 }
 
 function bootFailed(host: HostRecord, folder: string): QuorateError {

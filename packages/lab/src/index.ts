@@ -1,7 +1,10 @@
 export * from "./configuration.ts";
+export * from "./guest-watch.ts";
+export { domainXml, type Guest, guestOf, guestsOf } from "./guest/guests.ts";
 export * from "./lab.ts";
 export type { LabRecord } from "./record.ts";
 export type { LabStatus } from "./status.ts";
 export * from "./observer.ts";
 export * from "./plan.ts";
+export * from "./storage-watch.ts";
 export type { TallyReport } from "./tally.ts";

@@ -8,11 +8,14 @@ import { cpSync, existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import { type CommandResult, inNamespaces, tryCommand } from "./command.ts";
+import { buildGuestImage, requireGuestTools } from "./guest/image.ts";
+import { startStorage } from "./guest/storage-host.ts";
 import {
   bootHost,
   clockOffsetS,
   cutPower,
   freezeHost,
+  guestImageFolder,
   hostDir,
   hostPath,
   killProcesses,
@@ -53,6 +56,7 @@ import {
   removeLinks,
   setBridge,
   setCarrier,
+  setStorageLink,
 } from "./switch.ts";
 
 export type UpOptions = {
@@ -78,6 +82,7 @@ export class Lab {
   /** Builds the network and boots every host. When it fails, what was made is taken away again. */
   static async up(name: string, plan: LabPlan, options: UpOptions = {}): Promise<Lab> {
     requireRoot();
+    if (plan.guests > 0) requireGuestTools(plan.root);
     const lab = new Lab(placeOf(name, options.runRoot));
     await withLock(lab.place, async () => {
       if (readRecord(lab.place) !== null) {
@@ -278,6 +283,16 @@ export class Lab {
     await this.addRule({ kind: "loss", host, percent });
   }
 
+  /** The storage host is silent: for one host, or for all (its port goes down). Connections stay as they are. */
+  async cutStorage(host: number | null = null): Promise<void> {
+    if (host !== null) return this.addRule({ kind: "storage-cut", host });
+    await this.change(async (record) => {
+      if (record.storage === null) throw noGuests();
+      record.storage.link = "cut";
+      await setStorageLink(alivePid(record.switch, "switch"), false);
+    });
+  }
+
   /** Ends every fault of the network. Hosts without power and frozen ones stay as they are. */
   async heal(): Promise<void> {
     await this.change(async (record) => {
@@ -297,6 +312,9 @@ export class Lab {
         }
       }
       await removeLinks(switchPid, [...sides].sort());
+      if (record.storage?.link !== "cut") return;
+      await setStorageLink(switchPid, true);
+      record.storage.link = "up";
     });
   }
 
@@ -331,6 +349,10 @@ export class Lab {
     record.client = await holdNetwork(this.place.runDir);
     writeRecord(this.place, record);
     await buildSwitch(record, record.switch.pid, record.client.pid);
+    if (record.guests === 0) return;
+    await buildGuestImage(record.root, guestImageFolder(record));
+    record.storage = await startStorage(record, record.switch.pid, this.place.runDir);
+    writeRecord(this.place, record);
   }
 
   private async boot(record: LabRecord, host: HostRecord): Promise<void> {
@@ -401,10 +423,14 @@ export class Lab {
     const hosts = remains?.hosts ?? [];
     const known = [
       ...hosts.flatMap((host) => [host.init, host.holder]),
+      remains?.storage?.init ?? null,
+      remains?.storage?.holder ?? null,
       remains?.client ?? null,
       remains?.switch ?? null,
     ].filter((process) => process !== null);
-    const holders = hosts.map((host) => host.holder).filter((holder) => holder !== null);
+    const holders = [...hosts.map((host) => host.holder), remains?.storage?.holder ?? null].filter(
+      (holder) => holder !== null,
+    );
     for (const process of known) if (!holders.includes(process)) signalProcess(process, "SIGKILL");
     // A holder ends with its PID 1 and reaps it; killed itself, it would leave that to the machine.
     await waitUntil(() => !holders.some(isAlive), 2000, 5);
@@ -444,6 +470,10 @@ function hostOf(record: LabRecord, id: number): HostRecord {
     throw new QuorateError("NODE_UNKNOWN", `the lab has no host ${id}`, `Its hosts: ${ids}`);
   }
   return host;
+}
+
+function noGuests(): QuorateError {
+  return new QuorateError("USAGE", "the lab has no storage host", "Bring it up with --vms.");
 }
 
 function alivePid(process: { pid: number; startTime: string } | null, what: string): number {

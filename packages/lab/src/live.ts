@@ -1,4 +1,5 @@
 /** The lab as text, for people who watch it. */
+import { DEFINITION_FOLDER } from "./guest/guests.ts";
 import type { Lab } from "./lab.ts";
 import type { Observation, Observer } from "./observer.ts";
 
@@ -16,6 +17,7 @@ export function labText(lab: Lab, observer: Observer | null): string {
     const port = host.ports[0];
     const power = host.power === "off" ? "off" : host.frozen ? "frozen" : "on";
     const names = Object.keys(host.services).join(" ");
+    const guests = host.guests.length === 0 ? "" : ` | ${host.guests.join(" ")}`;
     const answers = fresh === host.id ? "  <- answers" : "";
     const line = [
       host.name.padEnd(10),
@@ -23,7 +25,11 @@ export function labText(lab: Lab, observer: Observer | null): string {
       power.padEnd(7),
       linkText(host.ports),
     ];
-    lines.push(`  ${line.join(" ")} ${names}${answers}`);
+    lines.push(`  ${line.join(" ")} ${names}${guests}${answers}`);
+  }
+  if (status.guests.length > 0) {
+    const places = status.guests.map(({ name, address }) => `${name} ${address}`).join(", ");
+    lines.push(`  Virtual machines: ${places}; definitions in each host's ${DEFINITION_FOLDER}`);
   }
   if (observer !== null) {
     const served = serving !== null && Date.now() - serving.atMs < 1000;

@@ -114,6 +114,10 @@ const loss = command("loss", "drop this share of the datagrams to a host, each j
   .argument("<percent>", "0 to 100", wholeNumber)
   .action((host: number, percent: number) => open(loss).loss(host, percent));
 
+const cutStorage = command("cut-storage", "the storage host is silent, for one host or for all")
+  .argument("[host]", "node id", wholeNumber)
+  .action((host: number | undefined) => open(cutStorage).cutStorage(host ?? null));
+
 const heal = command("heal", "end every fault of the network").action(() => open(heal).heal());
 
 const watch = command("watch", "who answers for the cluster address, second by second")

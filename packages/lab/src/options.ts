@@ -1,7 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { LabTopology } from "./configuration.ts";
+import { DEFAULT_GUESTS, MOST_GUESTS } from "./guest/guests.ts";
 
-export type TopologyOptions = { token: number; transport: "file" | "udpu"; rings: "1" | "2"; ipv6?: boolean };
+export type TopologyOptions = {
+  token: number;
+  transport: "file" | "udpu";
+  rings: "1" | "2";
+  ipv6?: boolean;
+  vms?: number | true;
+};
 
 export function addTopologyOptions(command: Command, defaults: LabTopology): Command {
   return command
@@ -16,7 +23,8 @@ export function addTopologyOptions(command: Command, defaults: LabTopology): Com
         .choices(["1", "2"])
         .default(String(defaults.rings)),
     )
-    .option("--ipv6", "a second cluster address, IPv6");
+    .option("--ipv6", "a second cluster address, IPv6")
+    .option("--vms [count]", `virtual machines, ${DEFAULT_GUESTS} unless told`, guestCount);
 }
 
 export function topologyOf(options: TopologyOptions): LabTopology {
@@ -25,10 +33,17 @@ export function topologyOf(options: TopologyOptions): LabTopology {
     transport: options.transport,
     rings: options.rings === "2" ? 2 : 1,
     ipv6: options.ipv6 === true,
+    guests: options.vms === true ? DEFAULT_GUESTS : (options.vms ?? 0),
   };
 }
 
 export function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("A whole number is wanted.");
   return Number(text);
+}
+
+function guestCount(text: string): number {
+  const count = wholeNumber(text);
+  if (count < 1 || count > MOST_GUESTS) throw new InvalidArgumentError(`From 1 to ${MOST_GUESTS}.`);
+  return count;
 }

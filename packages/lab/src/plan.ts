@@ -37,6 +37,8 @@ export type LabPlan = {
   /** Where the hosts' disks are. Removed by `down`. */
   dataDir: string;
   tokenMs: number;
+  /** Virtual machines; 0: none. */
+  guests: number;
   vips: string[];
   servicePort: number;
   hosts: HostPlan[];
@@ -63,6 +65,7 @@ export function quoratePlan(
     root,
     dataDir: join(root, ".lab", name),
     tokenMs: topology.tokenMs,
+    guests: topology.guests,
     vips: topology.ipv6 ? [VIP, VIP_V6] : [VIP],
     servicePort: SERVICE_PORT,
     keysDir: "keys",
@@ -90,6 +93,8 @@ export function firstRecord(name: string, plan: LabPlan): LabRecord {
     root: plan.root,
     dataDir: plan.dataDir,
     tokenMs: plan.tokenMs,
+    guests: plan.guests,
+    storage: null,
     vips: plan.vips,
     servicePort: plan.servicePort,
     clientAddresses: [
@@ -118,6 +123,7 @@ export function firstRecord(name: string, plan: LabPlan): LabRecord {
       ports: host.addresses.map((address, ring) => ({
         name: ring === 0 ? `h${host.id}` : `h${host.id}r${ring}`,
         device: ring === 0 ? "vmbr0" : `ring${ring}`,
+        uplink: ring === 0 && plan.guests > 0 ? "eth0" : null,
         ring,
         mac: macOf(host.id, ring),
         address,

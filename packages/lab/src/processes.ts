@@ -85,6 +85,16 @@ export function isManagedService(process: { command: string }): boolean {
   return process.command.includes("assets/service.mjs");
 }
 
+/** Libvirt's daemon and the guests themselves: what goes on when everything of ours stands still. */
+export function isHypervisor(process: { command: string }): boolean {
+  return /^(\S*\/)?(libvirtd|qemu-system-\S+)( |$)/.test(process.command);
+}
+
+/** The guest's name when the process is one's QEMU. */
+export function guestOfProcess(process: { command: string }): string | null {
+  return /^(?:\S*\/)?qemu-system-\S+ -name guest=([^, ]+)/.exec(process.command)?.[1] ?? null;
+}
+
 /** The namespace's name as the kernel writes it, e.g. `net:[4026532000]`. */
 export function readNamespace(pid: number, kind: "net" | "mnt" | "uts" | "pid" | "time"): string | null {
   try {

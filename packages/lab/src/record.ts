@@ -15,8 +15,10 @@ export const LINK_STATES = ["up", "cut", "partitioned", "absent"] as const;
 export const PortRecordSchema = z.object({
   /** The switch's end of the cable. */
   name: z.string(),
-  /** The host's end. */
+  /** The host's end, or the bridge that it is plugged into. */
   device: z.string(),
+  /** The host's end where `device` is a bridge, as on a host of virtual machines; null: `device` itself. */
+  uplink: z.string().nullable(),
   ring: z.int().min(0),
   mac: z.string(),
   address: z.string(),
@@ -49,9 +51,17 @@ export type HostRecord = z.infer<typeof HostRecordSchema>;
 
 export const RuleSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("oneway"), from: NodeIdSchema, to: NodeIdSchema }),
+  z.object({ kind: z.literal("storage-cut"), host: NodeIdSchema }),
   z.object({ kind: z.literal("loss"), host: NodeIdSchema, percent: z.int().min(0).max(100) }),
 ]);
 export type Rule = z.infer<typeof RuleSchema>;
+
+const StorageRecordSchema = z.object({
+  holder: ProcessNameSchema,
+  init: ProcessNameSchema,
+  link: z.enum(["up", "cut"]),
+});
+export type StorageRecord = z.infer<typeof StorageRecordSchema>;
 
 export const LabRecordSchema = z.object({
   format: z.literal(1),
@@ -65,6 +75,10 @@ export const LabRecordSchema = z.object({
   clientAddresses: z.array(z.string()),
   observerAddress: z.string(),
   rings: z.int().min(1),
+  /** How many virtual machines there are, defined on every host and running nowhere by themselves; 0: none. */
+  guests: z.int().min(0),
+  /** The storage host with the guests' disks. */
+  storage: StorageRecordSchema.nullable(),
   keysDir: z.string(),
   /** Who takes this lab down when it ends (`npm start`); null: somebody by hand. */
   owner: ProcessNameSchema.nullable(),
@@ -111,6 +125,7 @@ const RemainsSchema = z.object({
   dataDir: z.string(),
   switch: ProcessNameSchema.nullable().catch(null),
   client: ProcessNameSchema.nullable().catch(null),
+  storage: z.object({ holder: ProcessNameSchema, init: ProcessNameSchema }).nullable().catch(null),
   hosts: z
     .array(z.object({ holder: ProcessNameSchema.nullable(), init: ProcessNameSchema.nullable() }))
     .catch([]),

@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { namedProcess } from "./host.ts";
-import { isAlive, processesOfHost, type ProcessName, readNamespace } from "./processes.ts";
+import { type Guest, guestsOf } from "./guest/guests.ts";
+import { guestOfProcess, isAlive, processesOfHost, type ProcessName, readNamespace } from "./processes.ts";
 import type { HostRecord, LabRecord, PortRecord, Rule } from "./record.ts";
 
 export type NamespaceSet = {
@@ -25,6 +26,8 @@ export type HostStatus = {
   /** Named processes (/run/quorate/pids) with their pids on the machine. */
   services: Record<string, number>;
   processes: { pid: number; pidInHost: number; command: string }[];
+  /** Those whose QEMU is there, running or paused. */
+  guests: string[];
 };
 
 export type LabStatus = {
@@ -36,6 +39,9 @@ export type LabStatus = {
   servicePort: number;
   switch: { pid: number | null; alive: boolean; net: string | null; enter: string | null };
   client: { pid: number | null; alive: boolean; net: string | null; enter: string | null };
+  /** The storage host; null in a lab without virtual machines. */
+  storage: LabStatus["switch"] | null;
+  guests: Guest[];
   rules: Rule[];
   hosts: HostStatus[];
 };
@@ -51,6 +57,8 @@ export function describeLab(record: LabRecord, runDir: string): LabStatus {
     servicePort: record.servicePort,
     switch: describeHolder(record.switch),
     client: describeHolder(record.client),
+    storage: record.storage === null ? null : describeHolder(record.storage.init),
+    guests: guestsOf(record.guests),
     rules: record.rules,
     hosts: record.hosts.map(describeHost),
   };
@@ -68,6 +76,7 @@ function describeHolder(holder: ProcessName | null): LabStatus["switch"] {
 
 function describeHost(host: HostRecord): HostStatus {
   const pid = host.init !== null && isAlive(host.init) ? host.init.pid : null;
+  const processes = pid === null ? [] : processesOfHost(pid);
   return {
     id: host.id,
     name: host.name,
@@ -88,7 +97,8 @@ function describeHost(host: HostRecord): HostStatus {
           },
     ports: host.ports,
     services: pid === null ? {} : namedServices(host, pid),
-    processes: pid === null ? [] : processesOfHost(pid),
+    processes,
+    guests: processes.flatMap((process) => guestOfProcess(process) ?? []).sort(),
   };
 }
 

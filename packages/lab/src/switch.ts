@@ -15,6 +15,8 @@ export const LAB_MARK = "QUORATE_LAB_RUN";
 
 export const CLIENT_PORT = "client";
 export const CLIENT_DEVICE = "vip0";
+/** The switch's end of the storage host's cable. */
+export const STORAGE_PORT = "storage";
 
 export function bridgeOf(ring: number): string {
   return `br${ring}`;
@@ -91,11 +93,11 @@ export function addressLine(address: string, device: string): string {
   return `address add ${address} dev ${device}${address.includes(":") ? " nodad" : ""}`;
 }
 
-function bridgeLines(name: string): string[] {
+function bridgeLines(name: string, mac = bridgeMac(name)): string[] {
   // A plain switch: no spanning tree's delays, no multicast filtering that a querier would have to feed. Its
   // address is fixed, or it would change with the lowest of the ports'.
   return [
-    `link add ${name} address ${bridgeMac(name)} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+    `link add ${name} address ${mac} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
     `link set ${name} up`,
   ];
 }
@@ -110,11 +112,20 @@ export async function plugHost(switchPid: number, host: HostRecord, hostPid: num
   const lines: string[] = [];
   const inside = ["link set lo up"];
   for (const port of host.ports) {
+    const end = port.uplink ?? port.device;
     lines.push(
-      `link add ${port.name} type veth peer name ${port.device} address ${port.mac} netns ${hostPid}`,
+      `link add ${port.name} type veth peer name ${end} address ${port.mac} netns ${hostPid}`,
       `link set ${port.name} master ${port.bridge}`,
       `link set ${port.name} ${port.link === "cut" ? "down" : "up"}`,
     );
+    if (port.uplink !== null) {
+      // As a host of virtual machines has it: the guests' taps join the cable in a bridge that has the host's address.
+      inside.push(
+        ...bridgeLines(port.device, port.mac),
+        `link set ${port.uplink} master ${port.device}`,
+        `link set ${port.uplink} up`,
+      );
+    }
     inside.push(
       `link set ${port.device} up`,
       addressLine(`${port.address}/${port.prefixLength}`, port.device),
@@ -126,6 +137,10 @@ export async function plugHost(switchPid: number, host: HostRecord, hostPid: num
 
 export async function setCarrier(switchPid: number, port: PortRecord, up: boolean): Promise<void> {
   await ipBatch(switchPid, [`link set ${port.name} ${up ? "up" : "down"}`]);
+}
+
+export async function setStorageLink(switchPid: number, up: boolean): Promise<void> {
+  await ipBatch(switchPid, [`link set ${STORAGE_PORT} ${up ? "up" : "down"}`]);
 }
 
 export async function setBridge(switchPid: number, bridge: string, up: boolean): Promise<void> {
@@ -198,6 +213,13 @@ function ruleStatements(record: LabRecord, rule: Rule): string[] {
           .filter((to) => to.ring === from.ring)
           .map((to) => `iifname "${from.name}" oifname "${to.name}" drop`),
       );
+    case "storage-cut":
+      return portsOf(rule.host)
+        .filter(({ ring }) => ring === 0)
+        .flatMap(({ name }) => [
+          `iifname "${name}" oifname "${STORAGE_PORT}" drop`,
+          `iifname "${STORAGE_PORT}" oifname "${name}" drop`,
+        ]);
     case "loss":
       return portsOf(rule.host).map(
         (port) =>

@@ -29,6 +29,14 @@ describe("the lab's configuration", () => {
     ).toEqual(LAB_NODES.map(({ id, prio, address }) => ({ id, prio, address })));
   });
 
+  it("names the port of each virtual machine's disk, and nothing of machines without any", () => {
+    expect(read({}).result.config.machines).toBeUndefined();
+    expect(read({ guests: 2 }).result.config.machines?.storage).toEqual([
+      { address: "172.31.223.250", port: 10_809 },
+      { address: "172.31.223.250", port: 10_810 },
+    ]);
+  });
+
   it("can be unicast, on two networks, with an IPv6 address", () => {
     const { result } = read({ transport: "udpu", rings: 2, ipv6: true });
     expect(result.config.transport).toBe("udpu");

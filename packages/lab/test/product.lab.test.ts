@@ -342,7 +342,7 @@ describe("the product on two rings with unicast and a second address, IPv6", {
   let start: Whole;
 
   beforeAll(async () => {
-    const topology = { tokenMs: 1000, transport: "udpu", rings: 2, ipv6: true } as const;
+    const topology = { tokenMs: 1000, transport: "udpu", rings: 2, ipv6: true, guests: 0 } as const;
     product = await ProductLab.up("rings", topology);
     return () => product.down();
   }, TEST_LIMIT_MS);
