@@ -38,7 +38,7 @@ async function main() {
   }
   // Guests are for x64; elsewhere the tests do without them.
   const machines = command.machines === true && process.arch === "x64";
-  await setup({ machines: machines || args.includes("--vms") });
+  await setup({ machines: machines || args.some((word) => /^--vms(=|$)/.test(word)) });
   if (command.needsRoot && process.getuid?.() !== 0) {
     throw new SetupStop(
       "this makes network namespaces, which only root may.",
