@@ -53,6 +53,10 @@ export const VmRecordSchema = z.object({
 });
 export type VmRecord = z.infer<typeof VmRecordSchema>;
 
+/** A host's inventory as it lies on its disk, and the number of the newest life of the process that keeps it. */
+export const VmInventoryFileSchema = z.object({ records: z.array(VmRecordSchema) });
+export const VmLifeFileSchema = z.object({ incarnation: z.int().min(0) });
+
 /**
  * `incoming`: a live migration's target, paused, its memory not yet complete; `incoming-complete`: complete, paused;
  * `moved-out`: its source after it, stopped for good; `ended`: there, and will never run again.

@@ -22,6 +22,21 @@ export type {
 export type { FilterAnswer, FilterReading, KernelFilter, LeaseFilter } from "./gate/kernel-filter.ts";
 export { LeaseGate, type LeaseGateOptions } from "./gate/lease-gate.ts";
 export { createRealGate, type RealGateOptions } from "./gate/real-gate.ts";
+export { prepareDefinition, readDefinition } from "./hypervisor/definition.ts";
+export { createFakeHypervisor, FakeMachines } from "./hypervisor/fake-hypervisor.ts";
+export type {
+  HostCapacity,
+  Hypervisor,
+  MachineDefinition,
+  MachineDisk,
+  MachineNic,
+  MachineState,
+  MigrationTarget,
+  SeenMachine,
+  StorageEndpoint,
+} from "./hypervisor/hypervisor.ts";
+export { machineNumber, machineUser, tapName } from "./hypervisor/machine-number.ts";
+export { createRealHypervisor, type RealHypervisorOptions } from "./hypervisor/real-hypervisor.ts";
 export { createFakeLinkMonitor } from "./link-monitor/fake-link-monitor.ts";
 export type { LinkEvent, LinkMonitor } from "./link-monitor/link-monitor.ts";
 export { createRealLinkMonitor } from "./link-monitor/real-link-monitor.ts";

@@ -20,6 +20,7 @@ import { Actuator } from "./actuator.ts";
 import { ClosedFile } from "./closed-file.ts";
 import { ConfigIntake } from "./config-intake.ts";
 import type { Drivers } from "./drivers.ts";
+import { MachinesPart } from "./machines/machines-part.ts";
 import { eventMeter, exportMetrics } from "./metrics.ts";
 import { createRealDrivers } from "./real-drivers.ts";
 
@@ -74,12 +75,23 @@ export async function startFailoverActuator(
     persistClosed: (closed) => closedFile.write(closed),
     onReason: (reason) => decisions?.record({ reason }),
     woke: (dueUs) => stalls.woke(dueUs),
-    publishReport: (report) => void bus.publishLocal("report", report),
+    publishReport: (report) => void bus.publishLocal("report", machines.withMachines(report)),
     publishEvent(event) {
       meter(event);
       publishEvent(events, event);
     },
   });
+  const machines = new MachinesPart(
+    {
+      context,
+      bus,
+      drivers: drivers.machines,
+      logger,
+      reportChanged: () => actuator.loop.repeatReport(),
+    },
+    config,
+  );
+  lifecycle.onStop("machines", () => machines.close());
   lifecycle.onStop("actuator", async () => {
     await actuator.takeDown(TAKE_DOWN_LIMIT_MS);
     await actuator.close();
@@ -91,7 +103,10 @@ export async function startFailoverActuator(
     text,
     fileName: context.runningConfFile,
     logger,
-    configure: (next) => actuator.configure(next),
+    configure: async (next) => {
+      await actuator.configure(next);
+      await machines.configure(next);
+    },
   });
   bus.subscribeLocal("config", (message) => void intake.take(message));
   bus.onConnection((connected) => {
@@ -99,11 +114,12 @@ export async function startFailoverActuator(
   });
   bus.serve("failover-actuator", "status", () => {
     const { report } = actuator.loop;
-    if (report !== null) return { report };
+    if (report !== null) return { report: machines.withMachines(report) };
     throw new QuorateError("REQUEST_TIMEOUT", "Nothing has been looked at yet.", "Ask again in a moment.");
   });
   serveRecording(bus, "failover-actuator", () => actuator.loop.recording());
   actuator.start();
+  void machines.configure(config);
   // Making the health server takes the loop for a while: first look and take up what is there.
   await firstLook(actuator);
   rehearseWhenSettled(lifecycle, rehearseTakeOvers());

@@ -1,14 +1,22 @@
-import { type ClusterConfig, type ManagedServiceConfig } from "@quorate/contracts";
+import { type ClusterConfig, type MachinesConfig, type ManagedServiceConfig } from "@quorate/contracts";
 import type {
   Address,
   Announcer,
   Carrier,
   Gate,
+  Hypervisor,
   LinkMonitor,
   LockFile,
+  MachineGate,
   ManagedService,
   ReadinessProbe,
 } from "@quorate/host";
+
+/** Made only where machines are under care. */
+export interface MachineDrivers {
+  hypervisor(config: MachinesConfig): Hypervisor;
+  gate(): MachineGate;
+}
 
 /** What follows from the configuration and may change with it while we run. */
 export interface Places {
@@ -26,6 +34,7 @@ export interface Drivers {
   announcer: Announcer;
   linkMonitor: LinkMonitor;
   readiness: ReadinessProbe;
+  machines: MachineDrivers;
   placesOf(config: ClusterConfig): Places;
 }
 

@@ -8,8 +8,10 @@ import {
   createRealAnnouncer,
   createRealCarrier,
   createRealGate,
+  createRealHypervisor,
   createRealLinkMonitor,
   createRealLockFile,
+  createRealMachineGate,
   createUnitService,
   type HostContext,
   type ManagedService,
@@ -34,6 +36,10 @@ export function createRealDrivers(options: RealDriversOptions): Drivers {
     announcer: createRealAnnouncer(context),
     linkMonitor: createRealLinkMonitor(context),
     readiness: createReadinessProbe(),
+    machines: {
+      hypervisor: ({ hypervisor }) => createRealHypervisor(context, { uri: hypervisor }),
+      gate: () => createRealMachineGate(context),
+    },
     placesOf: (config) => ({
       lock: createRealLockFile(config.lockFile ?? join(options.runDir, "service.lock")),
       marker: createRealLockFile(config.relocatedMarker ?? join(options.runDir, "relocated")),

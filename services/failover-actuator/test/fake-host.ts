@@ -5,12 +5,16 @@ import {
   createFakeAnnouncer,
   createFakeCarrier,
   createFakeGate,
+  createFakeHypervisor,
   createFakeLinkMonitor,
   createFakeLockFile,
+  createFakeMachineGate,
   createFakeReadinessProbe,
   createFakeService,
   FakeFiles,
   FakeKernel,
+  FakeMachineKernel,
+  FakeMachines,
   FakeServiceProcess,
   FakeTables,
 } from "@quorate/host";
@@ -41,6 +45,8 @@ export const CONFIG: ClusterConfig = {
 export class FakeHost {
   readonly kernel = new FakeKernel(monotonicUs);
   readonly tables = new FakeTables(monotonicUs);
+  readonly machines = new FakeMachines();
+  readonly machineKernel = new FakeMachineKernel(monotonicUs);
   readonly files = new FakeFiles();
   readonly services = new Map<string, FakeServiceProcess>();
   readonly reports: ReportMessage[] = [];
@@ -63,6 +69,10 @@ export class FakeHost {
       carrier: createFakeCarrier(this.kernel),
       announcer: createFakeAnnouncer(this.kernel, this.tables),
       linkMonitor: createFakeLinkMonitor(this.kernel),
+      machines: {
+        hypervisor: () => createFakeHypervisor(this.machines),
+        gate: () => createFakeMachineGate(context, { kernel: this.machineKernel }),
+      },
       readiness: createFakeReadinessProbe(({ address }) => this.answers(address)),
       placesOf: (config) => ({
         lock: createFakeLockFile(this.files, config.lockFile ?? "/run/quorate/service.lock"),

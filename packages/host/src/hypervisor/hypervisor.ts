@@ -37,11 +37,16 @@ export interface MachineDefinition {
   readonly obstacles: readonly string[];
 }
 
-export type MachineState = "running" | "paused" | "incoming" | "incoming-complete" | "migrating" | "moved-out";
+export type MachineState =
+  | "running"
+  | "paused"
+  | "incoming"
+  | "incoming-complete"
+  | "migrating"
+  | "moved-out";
 
 export interface SeenMachine {
   readonly name: string;
-  readonly uuid: string;
   readonly state: MachineState;
 }
 
@@ -75,7 +80,7 @@ export interface Hypervisor {
    * Moves the copy live to the libvirtd at `target`, where it stays paused. Done: it is complete there, and the copy
    * here has stopped for good. Throws MIGRATION_REFUSED: the copy here runs on.
    */
-  migrate(name: string, target: MigrationTarget, xml: string): Promise<void>;
+  migrate(name: string, target: MigrationTarget): Promise<void>;
   cancelMigration(name: string): Promise<void>;
   /** Calls back when anything may have changed (libvirt's lifecycle events, followed, not polled), and after a lost stream. */
   onChange(callback: () => void): void;

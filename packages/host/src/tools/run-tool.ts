@@ -10,7 +10,10 @@ const PACKAGE_OF_TOOL: Readonly<Record<string, string>> = {
   perl: "perl-base",
   setpriv: "util-linux",
   sh: "dash",
+  ss: "iproute2",
+  stdbuf: "coreutils",
   systemctl: "systemd",
+  virsh: "libvirt-clients",
 };
 
 const DEFAULT_TIMEOUT_MS = 5_000;

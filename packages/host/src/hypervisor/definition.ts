@@ -1,0 +1,253 @@
+import { isIP } from "node:net";
+import { QuorateError } from "@quorate/contracts";
+import { DOMParser, type Document, type Element, XMLSerializer } from "@xmldom/xmldom";
+import type { MachineDefinition, MachineDisk, MachineNic, StorageEndpoint } from "./hypervisor.ts";
+import { machineUser, tapName } from "./machine-number.ts";
+
+/** Ports that libvirt takes where a definition names none. */
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { nbd: 10809, iscsi: 3260, rbd: 6789 };
+const UNITS_IN_BYTES: Readonly<Record<string, number>> = {
+  b: 1,
+  bytes: 1,
+  KB: 1000,
+  k: 1024,
+  KiB: 1024,
+  MB: 1_000_000,
+  M: 1024 ** 2,
+  MiB: 1024 ** 2,
+  GB: 1_000_000_000,
+  G: 1024 ** 3,
+  GiB: 1024 ** 3,
+};
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$/;
+const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
+
+function broken(where: string, what: string, hint: string): QuorateError {
+  return new QuorateError("DEFINITION_BROKEN", `${where}: ${what}.`, hint);
+}
+
+/**
+ * What a domain's XML says. Throws QuorateError DEFINITION_BROKEN, with the place, where it is no XML or lacks what a
+ * machine needs. `fileName` stands in the messages.
+ */
+export function readDefinition(xml: string, fileName: string): MachineDefinition {
+  const domain = parse(xml, fileName);
+  const name = textOf(domain, "name") ?? "";
+  if (!NAME.test(name)) {
+    throw broken(
+      placeOf(domain, fileName),
+      name === "" ? "the machine has no name" : `"${name}" cannot be a machine's name here`,
+      "Give it a <name> of at most 63 letters, digits and _ . + - that begins with a letter or digit.",
+    );
+  }
+  const uuid = (textOf(domain, "uuid") ?? "").toLowerCase();
+  if (!UUID.test(uuid)) {
+    throw broken(
+      placeOf(domain, fileName),
+      `${name} has no UUID`,
+      "Give it one: <uuid> with what uuidgen prints. It must stay the same on every host.",
+    );
+  }
+  const devices = child(domain, "devices");
+  const disks = devices === null ? [] : children(devices, "disk").flatMap((disk) => readDisk(disk, fileName));
+  const nics = devices === null ? [] : children(devices, "interface").map(readNic);
+  return {
+    name,
+    uuid,
+    memoryMib: readMemory(domain, fileName),
+    vcpus: readVcpus(domain, fileName),
+    disks,
+    nics,
+    obstacles: obstaclesOf(disks, nics, devices),
+  };
+}
+
+/**
+ * The XML that is started: the same machine, its process run as a user of its own (by which the kernel tells its
+ * connections from others') and its taps named so that the gate holds them from the moment they appear.
+ */
+export function prepareDefinition(xml: string, { number }: { readonly number: number }): string {
+  const domain = parse(xml, "the definition");
+  const document = domain.ownerDocument as Document;
+  for (const label of children(domain, "seclabel")) {
+    if (label.getAttribute("model") === "dac") domain.removeChild(label);
+  }
+  const seclabel = document.createElement("seclabel");
+  for (const [key, value] of [
+    ["type", "static"],
+    ["model", "dac"],
+    ["relabel", "yes"],
+  ] as const)
+    seclabel.setAttribute(key, value);
+  const label = document.createElement("label");
+  const user = machineUser(number);
+  label.appendChild(document.createTextNode(`+${user}:+${user}`));
+  seclabel.appendChild(label);
+  domain.appendChild(seclabel);
+  const devices = child(domain, "devices");
+  let nic = 0;
+  for (const each of devices === null ? [] : children(devices, "interface")) {
+    if (!readNic(each).gated) continue;
+    let target = child(each, "target");
+    if (target === null) {
+      target = document.createElement("target");
+      each.appendChild(target);
+    }
+    target.setAttribute("dev", tapName(number, nic));
+    nic += 1;
+  }
+  return new XMLSerializer().serializeToString(domain);
+}
+
+/** What the parser hands to its complaints. */
+interface Located {
+  readonly locator?: { readonly lineNumber?: number; readonly columnNumber?: number };
+}
+
+function parse(xml: string, fileName: string): Element {
+  const faults: { place: string; words: string }[] = [];
+  let document: Document | undefined;
+  try {
+    document = new DOMParser({
+      onError: (level, message, context) => {
+        if (level === "warning") return;
+        const { lineNumber, columnNumber } = (context as Located).locator ?? {};
+        // What has no beginning is at line 0 for the parser.
+        faults.push({ place: `:${Math.max(1, lineNumber ?? 1)}:${columnNumber ?? 1}`, words: message });
+      },
+    }).parseFromString(xml, "text/xml");
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    if (faults.length === 0) faults.push({ place: ":1:1", words });
+  }
+  const [fault] = faults;
+  const hint = "Correct the XML at that place; virsh dumpxml NAME prints what libvirt itself has.";
+  if (fault !== undefined) throw broken(fileName + fault.place, wordsOf(fault.words), hint);
+  const domain = document?.documentElement ?? null;
+  if (domain === null || domain.tagName !== "domain") {
+    throw broken(`${fileName}:1:1`, "this is no <domain> of libvirt", hint);
+  }
+  return domain;
+}
+
+function wordsOf(words: string): string {
+  const [first = words] = words.split("\n");
+  return first
+    .replace(/^\[xmldom \w+\]\s*/, "")
+    .replace(/@?#?\[line:.*$/, "")
+    .trim();
+}
+
+function placeOf(element: Element, fileName: string): string {
+  return `${fileName}:${element.lineNumber ?? 1}:${element.columnNumber ?? 1}`;
+}
+
+function children(parent: Element, tag: string): Element[] {
+  const found: Element[] = [];
+  for (let node = parent.firstChild; node !== null; node = node.nextSibling) {
+    if (node.nodeType === 1 && (node as Element).tagName === tag) found.push(node as Element);
+  }
+  return found;
+}
+
+function child(parent: Element, tag: string): Element | null {
+  return children(parent, tag)[0] ?? null;
+}
+
+function textOf(parent: Element, tag: string): string | null {
+  return child(parent, tag)?.textContent?.trim() ?? null;
+}
+
+function readMemory(domain: Element, fileName: string): number {
+  const element = child(domain, "memory");
+  const amount = Number(element?.textContent?.trim() ?? Number.NaN);
+  const unit = UNITS_IN_BYTES[element?.getAttribute("unit") ?? "KiB"];
+  if (element !== null && Number.isSafeInteger(amount) && amount > 0 && unit !== undefined)
+    return Math.ceil((amount * unit) / 1024 ** 2);
+  throw broken(
+    placeOf(element ?? domain, fileName),
+    "the machine has no memory that can be read",
+    "Write, for instance, <memory unit='MiB'>2048</memory>.",
+  );
+}
+
+function readVcpus(domain: Element, fileName: string): number {
+  const element = child(domain, "vcpu");
+  if (element === null) return 1;
+  const vcpus = Number(element.textContent?.trim());
+  if (Number.isSafeInteger(vcpus) && vcpus > 0) return vcpus;
+  throw broken(
+    placeOf(element, fileName),
+    `"${element.textContent?.trim() ?? ""}" is no number of processors`,
+    "Write, for instance, <vcpu>2</vcpu>.",
+  );
+}
+
+/** None for a drive without a medium. */
+function readDisk(disk: Element, fileName: string): MachineDisk[] {
+  const source = child(disk, "source");
+  if (source === null) return [];
+  const target = child(disk, "target")?.getAttribute("dev") ?? "?";
+  if (disk.getAttribute("type") === "network") {
+    const protocol = source.getAttribute("protocol") ?? "?";
+    const endpoints = children(source, "host").map((host) => readEndpoint(host, protocol, fileName));
+    return [
+      { target, kind: "network", source: `${protocol}:${source.getAttribute("name") ?? ""}`, endpoints },
+    ];
+  }
+  const path = ["file", "dev", "dir", "volume"].map((key) => source.getAttribute(key)).find(Boolean) ?? "?";
+  // A medium that is only read can be had everywhere, or is left out: nothing is lost with it.
+  if (disk.getAttribute("device") === "cdrom" || child(disk, "readonly") !== null) return [];
+  return [{ target, kind: "local", source: path, endpoints: [] }];
+}
+
+function readEndpoint(host: Element, protocol: string, fileName: string): StorageEndpoint {
+  const address = host.getAttribute("name") ?? "";
+  const port = Number(host.getAttribute("port") ?? DEFAULT_PORTS[protocol] ?? Number.NaN);
+  if (
+    host.getAttribute("transport") !== "unix" &&
+    isIP(address) !== 0 &&
+    Number.isSafeInteger(port) &&
+    port > 0
+  )
+    return { address, port };
+  throw broken(
+    placeOf(host, fileName),
+    `the storage "${address}" cannot be held by a gate`,
+    "Name it by a numeric address and a port: <host name='10.0.9.1' port='10809'/>.",
+  );
+}
+
+function readNic(nic: Element): MachineNic {
+  const kind = nic.getAttribute("type") ?? "?";
+  const source = child(nic, "source");
+  const name =
+    ["bridge", "network", "dev"].map((key) => source?.getAttribute(key) ?? null).find(Boolean) ?? "";
+  const port = child(nic, "virtualport")?.getAttribute("type") ?? null;
+  const isTap = kind === "bridge" && port === null;
+  return { kind: port === null ? kind : `${kind} (${port})`, source: name, gated: isTap };
+}
+
+function obstaclesOf(
+  disks: readonly MachineDisk[],
+  nics: readonly MachineNic[],
+  devices: Element | null,
+): string[] {
+  const obstacles: string[] = [];
+  for (const { target, kind, source } of disks) {
+    if (kind === "local") obstacles.push(`disk ${target} lies on this host alone (${source})`);
+    if (kind === "shared-mount")
+      obstacles.push(
+        `disk ${target} is reached through this host's kernel (${source}), which no gate of one machine holds`,
+      );
+  }
+  for (const { kind, source, gated } of nics) {
+    if (!gated)
+      obstacles.push(`the interface of type ${kind} on ${source === "" ? "?" : source} passes by the gate`);
+  }
+  for (const tag of ["hostdev", "filesystem", "shmem"]) {
+    const count = devices === null ? 0 : children(devices, tag).length;
+    if (count > 0) obstacles.push(`it has ${count} <${tag}> of this host`);
+  }
+  return obstacles;
+}

@@ -1,0 +1,267 @@
+import {
+  type ClusterConfig,
+  machineSubject,
+  type NodeId,
+  QuorateError,
+  type VmReport,
+  VmReportSchema,
+  type VmStatement,
+  VmStatementSchema,
+} from "@quorate/contracts";
+import type { VmStep } from "@quorate/core-failover";
+import type { Hypervisor, MachineGate } from "@quorate/host";
+import type { Bus, BusSubscription, Logger, ServiceContext } from "@quorate/runtime";
+import { monotonicUs } from "@quorate/runtime";
+import type { MachineDrivers } from "../drivers.ts";
+import { carryOutVmStep } from "./carry-out.ts";
+import { Definitions } from "./definitions.ts";
+import { GateHolder } from "./gate-holder.ts";
+import { Machines, type MachinesSettings } from "./machines.ts";
+import { RecordStore } from "./record-store.ts";
+import { serveMachines } from "./serve-machines.ts";
+
+export interface MachineRoomOptions {
+  readonly context: ServiceContext;
+  readonly bus: Bus;
+  readonly drivers: MachineDrivers;
+  readonly logger: Logger;
+  reportChanged(): void;
+}
+
+const ASK_LIMIT_MS = 2000;
+/** How often a hypervisor that does not say what the host has is asked again. */
+const CAPACITY_RETRY_MS = 2000;
+
+/** Everything of machines on this node: the cores' loop with its drivers, on the bus. There while `machines` is configured. */
+export class MachineRoom {
+  readonly machines: Machines;
+  readonly definitions: Definitions;
+  readonly hypervisor: Hypervisor;
+  readonly holder: GateHolder;
+  readonly #options: MachineRoomOptions;
+  readonly #gate: MachineGate;
+  #config: ClusterConfig;
+  #subscriptions: BusSubscription[] = [];
+  #capacityTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  private constructor(
+    options: MachineRoomOptions,
+    config: ClusterConfig,
+    settings: MachinesSettings,
+    store: RecordStore,
+    incarnation: number,
+  ) {
+    const { context, bus, drivers, logger } = options;
+    this.#options = options;
+    this.#config = config;
+    this.hypervisor = drivers.hypervisor(settings.machines);
+    this.#gate = drivers.gate();
+    this.holder = new GateHolder(this.#gate);
+    this.holder.configure(settings.machines.storage);
+    this.definitions = new Definitions(store, (digest, node) => this.#askForDefinition(digest, node));
+    const doors = {
+      hypervisor: this.hypervisor,
+      gate: this.#gate,
+      holder: this.holder,
+      store,
+      definitions: this.definitions,
+      migrationTarget: (node: NodeId) => this.#migrationTarget(node),
+      likelyHolders: () => this.otherNodes(),
+      unexpected: (step: VmStep, error: unknown) => {
+        const stack = error instanceof Error ? error.stack : String(error);
+        logger.error({ step: step.kind, stack }, "a step failed in a way that nobody expected");
+      },
+    };
+    this.machines = new Machines({
+      settings,
+      records: store.readRecords(logger),
+      incarnation,
+      nowUs: monotonicUs,
+      carryOut: (step) => carryOutVmStep(step, doors),
+      publishReport: (report) =>
+        void bus.publish(
+          machineSubject(config.clusterName, context.nodeId, "report"),
+          VmReportSchema,
+          report,
+        ),
+      publishStatement: (statement) => this.#publishStatement(statement),
+      loadReplica: () => this.#loadReplica(),
+      logReason: (reason) => {
+        logger.info({ code: reason.code, ...reason.facts }, reason.message);
+        context.decisions?.record({ reason });
+      },
+      reportChanged: () => options.reportChanged(),
+    });
+  }
+
+  /** Takes up what the disk says, shuts what it does not know, and begins. */
+  static async open(options: MachineRoomOptions, config: ClusterConfig): Promise<MachineRoom> {
+    const { context, logger } = options;
+    const settings = settingsOf(config, context.nodeId);
+    if (settings === null) throw new Error("a machine room without the section machines");
+    const store = new RecordStore(context.stateDir);
+    const incarnation = await store.beginLife(logger);
+    const room = new MachineRoom(options, config, settings, store, incarnation);
+    await room.#holdKnown();
+    room.#listen();
+    room.machines.start();
+    void room.#askCapacity();
+    return room;
+  }
+
+  /** Every other node of the node list. */
+  otherNodes(): NodeId[] {
+    const own = this.#options.context.nodeId;
+    return this.#config.nodes.flatMap(({ id }) => (id === own ? [] : [id]));
+  }
+
+  /** Runs on another document from now on; it has the section `machines` too. */
+  configure(config: ClusterConfig): void {
+    const settings = settingsOf(config, this.#options.context.nodeId);
+    if (settings === null) return;
+    this.#config = config;
+    this.holder.configure(settings.machines.storage);
+    this.machines.configure(settings);
+  }
+
+  /** What runs, runs on; its gates run out, or a successor renews them. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#capacityTimer);
+    for (const each of this.#subscriptions.splice(0)) each.unsubscribe();
+    await this.machines.stop();
+    await Promise.allSettled([this.hypervisor.close(), this.#gate.close()]);
+  }
+
+  /** The section was deleted: machines are nobody's business here any more, and nothing of ours is in their way. */
+  async giveUp(): Promise<void> {
+    await this.#gate.unload();
+    await this.close();
+  }
+
+  #listen(): void {
+    const { bus, context } = this.#options;
+    const { clusterName } = this.#config;
+    this.hypervisor.onChange(() => this.machines.toHost({ kind: "changed" }));
+    this.#subscriptions = [
+      bus.subscribeLocal("grant", (grant) => this.machines.onGrant(grant)),
+      bus.subscribeLocal("quorum", (quorum) => this.machines.onQuorum(quorum)),
+      bus.subscribeLocal("peers", ({ peers }) =>
+        this.machines.onSeen(peers.flatMap(({ node, lastHeardUs }) => (lastHeardUs === null ? [] : [node]))),
+      ),
+      bus.subscribe(machineSubject(clusterName, "*", "report"), VmReportSchema, (report) =>
+        this.machines.toMaster({ kind: "report", report }),
+      ),
+      bus.subscribe(
+        machineSubject(clusterName, context.nodeId, "statement"),
+        VmStatementSchema,
+        (statement) => this.#onStatement(statement),
+      ),
+      ...serveMachines(bus, this),
+    ];
+  }
+
+  /** What an order needs is fetched while it is still being considered. */
+  #onStatement(statement: VmStatement): void {
+    for (const order of statement.orders) {
+      if (order.kind !== "run" && order.kind !== "incoming") continue;
+      const { vm, definition } = order.record;
+      if (this.definitions.peek(definition) === undefined) {
+        void this.definitions
+          .get(definition, this.otherNodes())
+          .then(({ meaning }) => this.holder.hold(vm, meaning))
+          .catch((error: unknown) => this.#complain(error, `the definition of ${vm} is not here yet`));
+      }
+    }
+    this.machines.toHost({ kind: "statement", statement });
+  }
+
+  #publishStatement(statement: VmStatement): void {
+    const subject = machineSubject(this.#config.clusterName, statement.to, "statement");
+    this.#options.bus.publish(subject, VmStatementSchema, statement);
+  }
+
+  async #holdKnown(): Promise<void> {
+    const { host } = this.machines;
+    for (const { record } of Object.values(host.vms)) {
+      if (record === null) continue;
+      try {
+        const { meaning } = await this.definitions.get(record.definition, []);
+        this.holder.hold(record.vm, meaning);
+      } catch (error) {
+        this.#complain(error, `the definition of ${record.vm} is not here`);
+      }
+    }
+    // Shut from the first moment on, whoever wants what.
+    await this.holder
+      .load()
+      .catch((error: unknown) => this.#complain(error, "the machines' gate is not loaded"));
+  }
+
+  async #askCapacity(): Promise<void> {
+    try {
+      this.machines.onCapacity(await this.hypervisor.capacity());
+    } catch (error) {
+      if (this.#closed) return;
+      this.#complain(error, "what this host has for machines is not known yet");
+      this.#capacityTimer = setTimeout(() => void this.#askCapacity(), CAPACITY_RETRY_MS);
+    }
+  }
+
+  async #askForDefinition(digest: string, node: NodeId | null): Promise<string | null> {
+    const { bus, context } = this.#options;
+    try {
+      const service = node === null ? "config-distributor" : "failover-actuator";
+      const asked = node ?? context.nodeId;
+      const answer = await bus.request(service, "machine-definition", asked, { digest }, ASK_LIMIT_MS);
+      return "xml" in answer ? answer.xml : null;
+    } catch (error) {
+      if (error instanceof QuorateError) return null;
+      throw error;
+    }
+  }
+
+  async #loadReplica(): ReturnType<ConstructorParameters<typeof Machines>[0]["loadReplica"]> {
+    const { bus, context } = this.#options;
+    const own = context.nodeId;
+    const keepers = this.#config.nodes.flatMap(({ id, replication }) => (replication ? [id] : []));
+    // Its own first: it is a round trip nearer.
+    for (const node of keepers.toSorted((left, right) => Number(right === own) - Number(left === own))) {
+      try {
+        const answer = await bus.request("config-distributor", "inventory", node, {}, ASK_LIMIT_MS);
+        if ("records" in answer) return answer.records;
+      } catch (error) {
+        if (!(error instanceof QuorateError)) throw error;
+        this.#complain(error, `node ${node} does not give its replica of the inventories`);
+      }
+    }
+    return null;
+  }
+
+  #migrationTarget(node: NodeId): { address: string; port: number } | null {
+    const address = this.#config.nodes.find(({ id }) => id === node)?.addresses[0];
+    const port = this.#config.machines?.migrationPort;
+    return address === undefined || port === undefined ? null : { address, port };
+  }
+
+  #complain(error: unknown, what: string): void {
+    const { logger } = this.#options;
+    if (error instanceof QuorateError)
+      logger.warn({ code: error.code, hint: error.hint }, `${what}: ${error.message}`);
+    else logger.error({ error: String(error) }, what);
+  }
+
+  /** The newest report of each node. */
+  get reports(): VmReport[] {
+    const { reports } = this.machines.relocator;
+    return Object.values(reports).sort((left, right) => left.node - right.node);
+  }
+}
+
+/** Null without the section `machines`. */
+function settingsOf(config: ClusterConfig, node: NodeId): MachinesSettings | null {
+  const { machines, nodes, tokenMs } = config;
+  if (machines === undefined) return null;
+  return { node, nodes: nodes.map(({ id }) => id), tokenUs: tokenMs * 1000, machines, blocked: [] };
+}

@@ -1,0 +1,64 @@
+import { type ClusterConfig, QuorateError, type ReportMessage } from "@quorate/contracts";
+import { MachineRoom, type MachineRoomOptions } from "./machine-room.ts";
+
+/** How long after a failure the room is tried again: a full disk, say. */
+const RETRY_MS = 2000;
+
+/** Machines while the configuration asks for them; opens, follows and closes the room with it. */
+export class MachinesPart {
+  readonly #options: MachineRoomOptions;
+  #config: ClusterConfig;
+  #room: MachineRoom | null = null;
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** One after the other. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(options: MachineRoomOptions, config: ClusterConfig) {
+    this.#options = options;
+    this.#config = config;
+  }
+
+  get room(): MachineRoom | null {
+    return this.#room;
+  }
+
+  /** Resolves when the room is as the newest configuration says, or could not be opened and is tried again later. */
+  configure(config: ClusterConfig): Promise<void> {
+    this.#config = config;
+    this.#last = this.#last.then(() => this.#follow());
+    return this.#last;
+  }
+
+  /** What the actuator says of this host; a host that has not looked at its machines yet is not clean. */
+  withMachines(report: ReportMessage): ReportMessage {
+    if (this.#room !== null) return this.#room.machines.withMachines(report);
+    return this.#config.machines === undefined ? report : { ...report, cleanUnderTerm: null };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    await this.#last;
+    await this.#room?.close();
+  }
+
+  async #follow(): Promise<void> {
+    clearTimeout(this.#retry);
+    const wanted = this.#config.machines !== undefined && !this.#closed;
+    const room = this.#room;
+    try {
+      if (wanted && room !== null) room.configure(this.#config);
+      else if (wanted) this.#room = await MachineRoom.open(this.#options, this.#config);
+      else if (room !== null && !this.#closed) {
+        this.#room = null;
+        await room.giveUp();
+      }
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      this.#options.logger.error({ code: error.code, hint: error.hint }, error.message);
+      this.#retry = setTimeout(() => void this.configure(this.#config), RETRY_MS);
+    }
+    this.#options.reportChanged();
+  }
+}

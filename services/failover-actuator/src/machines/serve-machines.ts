@@ -1,0 +1,160 @@
+import { type NodeId, QuorateError, type Reason, type VmRecord } from "@quorate/contracts";
+import { planWithout } from "@quorate/core-failover";
+import { type Bus, type BusSubscription, monotonicUs } from "@quorate/runtime";
+import { storagesOf } from "./definitions.ts";
+import type { MachineRoom } from "./machine-room.ts";
+
+type Wish = VmRecord["wanted"];
+
+/** What operators and other nodes can ask of a node's machines. */
+export function serveMachines(bus: Bus, room: MachineRoom): BusSubscription[] {
+  const service = "failover-actuator";
+  return [
+    bus.serve(service, "machines", () => describe(room)),
+    bus.serve(service, "machine-define", ({ xml, prio, wanted }) => define(room, xml, prio, wanted)),
+    bus.serve(service, "machine-wish", ({ vm, wanted, prio }) => wish(room, vm, wanted, prio)),
+    bus.serve(service, "machine-move", ({ vm, to }) => move(room, vm, to)),
+    bus.serve(service, "machine-definition", async ({ digest }) => {
+      const { xml } = await room.definitions.get(digest, []);
+      return { xml };
+    }),
+    bus.serve(service, "machine-plan", ({ down }) => planFor(room, down)),
+  ];
+}
+
+function describe(room: MachineRoom) {
+  const { host, relocator } = room.machines;
+  const own = relocator.reports[host.config.node] ?? null;
+  const records = Object.values(host.vms).flatMap(({ record }) => record ?? []);
+  return {
+    report: host.copiesSeenAtUs === null ? null : own,
+    reports: room.reports,
+    table: Object.values(relocator.reign?.table ?? {}).map(({ vm, owner, placement, moving }) => ({
+      vm,
+      owner,
+      placement,
+      movingTo: moving?.to ?? null,
+    })),
+    blocked: Object.entries(relocator.blocked).map(([vm, reason]) => ({ vm, reason })),
+    obstacles: records.flatMap(({ vm, definition }) => {
+      const obstacles = room.definitions.peek(definition)?.meaning.obstacles ?? [];
+      return obstacles.length === 0 ? [] : [{ vm, obstacles: [...obstacles] }];
+    }),
+    problems: problemsOf(room),
+  };
+}
+
+/** What does not succeed at present, in the order of the steps' names. */
+function problemsOf(room: MachineRoom): Reason[] {
+  return Object.entries(room.machines.host.troubles)
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([subject, { error, failures }]) => ({
+      code: error.code,
+      message: `${error.message} ${error.hint}`,
+      facts: { subject, failures },
+    }));
+}
+
+async function define(room: MachineRoom, xml: string, prio: number | null, wanted: Wish | null) {
+  const { host } = room.machines;
+  const { digest, meaning } = await room.definitions.add(xml);
+  const { name: vm, uuid, obstacles } = meaning;
+  refuseClash(room, vm, uuid);
+  const known = host.vms[vm]?.record ?? null;
+  if (known === null && host.vms[vm]?.copy !== undefined && host.vms[vm]?.copy !== null) {
+    throw new QuorateError(
+      "MACHINE_BUSY",
+      `${vm} runs here, started by somebody else: no gate holds what it was started with.`,
+      `Shut it down (virsh shutdown ${vm}), then define it again: it is started anew.`,
+    );
+  }
+  room.holder.hold(vm, meaning);
+  await room.holder.load();
+  const kept = await room.hypervisor.definitions();
+  if (kept.some(({ name, autostart }) => name === vm && autostart))
+    await room.hypervisor.disableAutostart(vm);
+  room.machines.toHost({
+    kind: "define",
+    record: {
+      vm,
+      definition: digest,
+      memoryMib: meaning.memoryMib,
+      vcpus: meaning.vcpus,
+      prio: prio ?? known?.prio ?? 0,
+      wanted: wanted ?? known?.wanted ?? "running",
+      storage: meaning.disks.some(({ kind }) => kind === "local") ? "local" : "shared",
+      storages: storagesOf(meaning),
+      gated: obstacles.length === 0,
+    },
+  });
+  return { vm, obstacles: [...obstacles] };
+}
+
+function refuseClash(room: MachineRoom, vm: string, uuid: string): void {
+  const hint = "Give it a name and a UUID of its own, or take the other one out: quorate vm list";
+  const own = room.machines.host.config.node;
+  for (const { node, records } of room.reports) {
+    for (const record of records) {
+      if (record.released !== null) continue;
+      if (record.vm === vm && node !== own) {
+        throw new QuorateError("MACHINE_EXISTS", `${vm} is node ${node}'s already.`, hint);
+      }
+      const other = room.definitions.peek(record.definition)?.meaning;
+      if (record.vm !== vm && other?.uuid === uuid) {
+        throw new QuorateError("MACHINE_EXISTS", `${record.vm} of node ${node} has the UUID ${uuid}.`, hint);
+      }
+    }
+  }
+}
+
+function wish(room: MachineRoom, vm: string, wanted: Wish | null, prio: number | null) {
+  const record = room.machines.host.vms[vm]?.record ?? null;
+  if (record === null || record.released !== null) {
+    const owner = room.reports.find(({ records }) =>
+      records.some((each) => each.vm === vm && each.released === null),
+    );
+    const where = owner === undefined ? "nobody's" : `node ${owner.node}'s`;
+    throw new QuorateError(
+      "MACHINE_UNKNOWN",
+      `${vm} is not this node's but ${where}.`,
+      "See: quorate vm list",
+    );
+  }
+  const { placement: _placement, revision: _revision, released: _released, ...kept } = record;
+  room.machines.toHost({
+    kind: "define",
+    record: { ...kept, wanted: wanted ?? record.wanted, prio: prio ?? record.prio },
+  });
+  return {};
+}
+
+function masterTerm(room: MachineRoom): number {
+  const { reign } = room.machines.relocator;
+  if (reign !== null) return reign.term;
+  throw new QuorateError("NOT_MASTER", "This node is not the master.", "Ask the master: quorate nodes");
+}
+
+function move(room: MachineRoom, vm: string, to: NodeId) {
+  const term = masterTerm(room);
+  const entry = room.machines.relocator.reign?.table[vm];
+  if (entry === undefined) {
+    throw new QuorateError("MACHINE_UNKNOWN", `No machine ${vm} is under care.`, "See: quorate vm list");
+  }
+  if (entry.owner === to) {
+    throw new QuorateError("MACHINE_BUSY", `${vm} is on node ${to} already.`, "Nothing has to be done.");
+  }
+  if (entry.moving !== null) {
+    const message = `${vm} is being moved to node ${entry.moving.to}.`;
+    throw new QuorateError("MACHINE_BUSY", message, "Wait until that has ended: quorate vm show");
+  }
+  if (!room.reports.some(({ node }) => node === to)) {
+    throw new QuorateError("NODE_UNKNOWN", `Node ${to} has not said what it has.`, "See: quorate nodes");
+  }
+  room.machines.toMaster({ kind: "move", vm, to });
+  return { term };
+}
+
+function planFor(room: MachineRoom, down: readonly NodeId[]) {
+  const term = masterTerm(room);
+  return { term, ...planWithout(room.machines.relocator, down, monotonicUs()) };
+}
