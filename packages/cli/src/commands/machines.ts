@@ -35,8 +35,7 @@ export interface MachineLine {
 }
 
 async function ask(bus: Bus, node: NodeId): Promise<Known> {
-  const answer = await bus.request("failover-actuator", "machines", node, {}, ASK_LIMIT_MS);
-  return answer as Known;
+  return await bus.request("failover-actuator", "machines", node, {}, ASK_LIMIT_MS);
 }
 
 /** What this node knows, with the master's decisions where there is one who can be asked. */
@@ -327,7 +326,7 @@ export async function planMachines(places: Places, suppositions: readonly string
       { down },
       ASK_LIMIT_MS,
     );
-    return planShown(down, answer as Extract<Answer<"failover-actuator", "machine-plan">, { ok: true }>);
+    return planShown(down, answer);
   });
 }
 

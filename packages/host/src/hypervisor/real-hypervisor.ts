@@ -140,14 +140,12 @@ class RealHypervisor implements Hypervisor {
         unlisten();
         resolve(gone);
       };
-      const look = () => {
-        isGone().then((gone) => {
-          if (gone) finish(true);
-        }, reject);
+      const look = async () => {
+        if (await isGone()) finish(true);
       };
       const timer = setTimeout(() => finish(false), graceMs);
-      const unlisten = this.#events.listen(look);
-      look();
+      const unlisten = this.#events.listen(() => void look().catch(reject));
+      void look().catch(reject);
     });
   }
 

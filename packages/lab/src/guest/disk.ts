@@ -62,7 +62,10 @@ export type DiskVerdict = {
   torn: number[];
   /** Runs in the order of their numbers, each as often as it begins anew. */
   runs: string[];
-  /** A run goes on after another had begun: two wrote at once. */
+  /**
+   * A run goes on after another had begun: two wrote at once. Not seen here when they began together: then the slower
+   * one writes over what the other had answered, which is lost.
+   */
   interleaved: boolean;
 };
 
