@@ -23,7 +23,8 @@ const allowed: Readonly<
   "packages/core-membership": { rooms: ["contracts"], registry: [] },
   "packages/core-quorum": { rooms: ["contracts"], registry: [] },
   "packages/runtime": { rooms: ["contracts"], registry: shellKit },
-  "packages/host": { rooms: ["contracts"], registry: shellKit },
+  // libvirt speaks XML.
+  "packages/host": { rooms: ["contracts"], registry: [...shellKit, "@xmldom/"] },
   "packages/cli": {
     rooms: ["contracts", "corosync-conf", "journal-file", "runtime", "sim", ...cores],
     registry: ["commander", "@bomb.sh/tab", "zod"],
