@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Hypervisor, machineNumber, prepareDefinition } from "../src/index.ts";
+import { type Hypervisor, machineNumber, type MigrationTarget, prepareDefinition } from "../src/index.ts";
 
 /** A host with an own hypervisor, and what a test may do to it from outside. */
 export interface HypervisorWorld {
@@ -15,6 +15,9 @@ export interface HypervisorWorld {
   resumeDaemon(): void;
   /** A disk whose storage does not answer. */
   unreachableDisk: { xml: string; source: string };
+  /** Another host, and where it takes machines. */
+  readonly target: MigrationTarget;
+  there(): Hypervisor;
 }
 
 const uuidOf = (index: number) => `00000000-0000-4000-8000-${index.toString(16).padStart(12, "0")}`;
@@ -90,6 +93,37 @@ export function hypervisorSuite(world: () => HypervisorWorld): void {
       const without = hypervisor.start("a", prepared("a", 1, unreachableDisk.xml));
       expect(await refusal(without)).toBe("STORAGE_UNREACHABLE");
       expect(await states()).toEqual([]);
+    });
+  });
+
+  describe("machines on the move", () => {
+    it("are gone here, and wait there for a word; once resumed they are like any other", async () => {
+      const { hypervisor, there, target } = world();
+      const other = there();
+      const seen = async () => (await other.inspect()).map(({ name, state }) => `${name} ${state}`);
+      await hypervisor.start("a", prepared("a", 1));
+      await hypervisor.migrate("a", target);
+      expect(await hypervisor.inspect()).toEqual([]);
+      expect(await seen()).toEqual(["a incoming-complete"]);
+      // Another life of our process there finds the same.
+      expect(await there().inspect()).toEqual([{ name: "a", state: "incoming-complete" }]);
+      await other.resume("a");
+      expect(await seen()).toEqual(["a running"]);
+      await other.pause("a");
+      expect(await seen()).toEqual(["a paused"]);
+      expect(await there().inspect()).toEqual([{ name: "a", state: "paused" }]);
+      await other.destroy("a");
+    });
+
+    it("run on where they were when the other host does not take them", async () => {
+      const { hypervisor, there, target } = world();
+      await there().start("a", prepared("a", 1));
+      await hypervisor.start("a", prepared("a", 1));
+      expect(await refusal(hypervisor.migrate("a", target))).toBe("MIGRATION_REFUSED");
+      const nowhere = { ...target, address: "127.0.0.9" };
+      expect(await refusal(hypervisor.migrate("a", nowhere))).toBe("MIGRATION_REFUSED");
+      expect(await states()).toEqual(["a running"]);
+      await there().destroy("a");
     });
   });
 

@@ -8,7 +8,7 @@ import {
   readDefinition,
   tapName,
 } from "../src/index.ts";
-import { parseDomainStates } from "../src/hypervisor/domain-states.ts";
+import { domainJobsCommand, parseDomainJobs, parseDomainStates } from "../src/hypervisor/domain-states.ts";
 import { meaningOf } from "../src/hypervisor/virsh.ts";
 import { definitionOf, hypervisorSuite, type HypervisorWorld } from "./hypervisor-suite.ts";
 
@@ -19,6 +19,8 @@ describe("the fake hypervisor", () => {
   let world: HypervisorWorld;
   beforeEach(() => {
     const machines = new FakeMachines();
+    const others = new FakeMachines();
+    machines.others.set("10.77.0.2", others);
     machines.unreachable.add("nbd:gone");
     world = {
       hypervisor: createFakeHypervisor(machines),
@@ -32,6 +34,8 @@ describe("the fake hypervisor", () => {
         machines.isDown = false;
       },
       unreachableDisk: { xml: UNREACHABLE, source: "nbd:gone" },
+      target: { address: "10.77.0.2", port: 16_509 },
+      there: () => createFakeHypervisor(others),
     };
   });
   hypervisorSuite(() => world);
@@ -120,11 +124,11 @@ describe("what libvirt says", () => {
       .map((each) => each.split(" "))
       .map(([name, state, reason]) => `Domain: '${name}'\n  state.state=${state}\n  state.reason=${reason}\n`)
       .join("\n");
-    expect(parseDomainStates(text).map(({ name, state }) => `${name} ${state}`)).toEqual([
+    expect(parseDomainStates(text).map(({ name, process }) => `${name} ${process}`)).toEqual([
       "a running",
       "b paused",
-      "c moved-out",
-      "d incoming",
+      "c between",
+      "d starting",
       "f running",
       "g paused",
     ]);

@@ -6,6 +6,8 @@ import { machineUser, tapName } from "./machine-number.ts";
 
 /** Ports that libvirt takes where a definition names none. */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { nbd: 10809, iscsi: 3260, rbd: 6789 };
+/** Those of which the definition names every connection. Ceph names its monitors, and then writes to others. */
+const WHOLE_PROTOCOLS: ReadonlySet<string> = new Set(["nbd", "iscsi"]);
 const UNITS_IN_BYTES: Readonly<Record<string, number>> = {
   b: 1,
   bytes: 1,
@@ -68,35 +70,49 @@ export function readDefinition(xml: string, fileName: string): MachineDefinition
  */
 export function prepareDefinition(xml: string, { number }: { readonly number: number }): string {
   const domain = parse(xml, "the definition");
-  const document = domain.ownerDocument as Document;
+  setUser(domain, machineUser(number));
+  const devices = child(domain, "devices");
+  const disks = devices === null ? [] : children(devices, "disk");
+  for (const disk of disks) if (disk.getAttribute("type") === "network") holdOnTrouble(disk);
+  const nics = devices === null ? [] : children(devices, "interface").filter((nic) => readNic(nic).gated);
+  for (const [index, nic] of nics.entries())
+    obtain(nic, "target").setAttribute("dev", tapName(number, index));
+  return new XMLSerializer().serializeToString(domain);
+}
+
+/** Its files become that user's, as far as libvirt gives files to users at all. */
+function setUser(domain: Element, user: number): void {
   for (const label of children(domain, "seclabel")) {
     if (label.getAttribute("model") === "dac") domain.removeChild(label);
   }
-  const seclabel = document.createElement("seclabel");
-  for (const [key, value] of [
-    ["type", "static"],
-    ["model", "dac"],
-    ["relabel", "yes"],
-  ] as const)
+  const seclabel = append(domain, "seclabel");
+  for (const [key, value] of Object.entries({ type: "static", model: "dac", relabel: "yes" })) {
     seclabel.setAttribute(key, value);
-  const label = document.createElement("label");
-  const user = machineUser(number);
-  label.appendChild(document.createTextNode(`+${user}:+${user}`));
-  seclabel.appendChild(label);
-  domain.appendChild(seclabel);
-  const devices = child(domain, "devices");
-  let nic = 0;
-  for (const each of devices === null ? [] : children(devices, "interface")) {
-    if (!readNic(each).gated) continue;
-    let target = child(each, "target");
-    if (target === null) {
-      target = document.createElement("target");
-      each.appendChild(target);
-    }
-    target.setAttribute("dev", tapName(number, nic));
-    nic += 1;
   }
-  return new XMLSerializer().serializeToString(domain);
+  append(seclabel, "label").textContent = `+${user}:+${user}`;
+}
+
+/**
+ * After its connection was reset, which a shut gate does, QEMU's NBD client fails one request or two before it connects
+ * anew. The guest must not see that: it is paused in that moment, and the request is repeated when it is resumed.
+ */
+function holdOnTrouble(disk: Element): void {
+  const driver = child(disk, "driver");
+  const policies = driver ?? append(disk, "driver");
+  if (driver === null) policies.setAttribute("name", "qemu");
+  for (const policy of ["error_policy", "rerror_policy"]) {
+    if (!policies.hasAttribute(policy)) policies.setAttribute(policy, "stop");
+  }
+}
+
+function obtain(parent: Element, tag: string): Element {
+  return child(parent, tag) ?? append(parent, tag);
+}
+
+function append(parent: Element, tag: string): Element {
+  const element = (parent.ownerDocument as Document).createElement(tag);
+  parent.appendChild(element);
+  return element;
 }
 
 /** What the parser hands to its complaints. */
@@ -234,7 +250,10 @@ function obstaclesOf(
   devices: Element | null,
 ): string[] {
   const obstacles: string[] = [];
-  for (const { target, kind, source } of disks) {
+  for (const { target, kind, source, endpoints } of disks) {
+    const [protocol = ""] = source.split(":", 1);
+    if (kind === "network" && (endpoints.length === 0 || !WHOLE_PROTOCOLS.has(protocol)))
+      obstacles.push(`disk ${target} (${source}) has connections that its definition does not name`);
     if (kind === "local") obstacles.push(`disk ${target} lies on this host alone (${source})`);
     if (kind === "shared-mount")
       obstacles.push(
@@ -245,9 +264,17 @@ function obstaclesOf(
     if (!gated)
       obstacles.push(`the interface of type ${kind} on ${source === "" ? "?" : source} passes by the gate`);
   }
+  if (devices === null) return obstacles;
   for (const tag of ["hostdev", "filesystem", "shmem"]) {
-    const count = devices === null ? 0 : children(devices, tag).length;
+    const count = children(devices, tag).length;
     if (count > 0) obstacles.push(`it has ${count} <${tag}> of this host`);
   }
+  for (const disk of children(devices, "disk")) {
+    const base = child(disk, "backingStore");
+    if (base !== null && child(base, "source") !== null)
+      obstacles.push(`disk ${child(disk, "target")?.getAttribute("dev") ?? "?"} stands on another image`);
+  }
+  if (child(devices.parentNode as Element, "qemu:commandline") !== null)
+    obstacles.push("it has arguments of its own for QEMU, which nobody here understands");
   return obstacles;
 }

@@ -1,6 +1,6 @@
 import { QuorateError } from "@quorate/contracts";
 import { readDefinition } from "./definition.ts";
-import type { HostCapacity, Hypervisor, MachineState, SeenMachine } from "./hypervisor.ts";
+import type { HostCapacity, Hypervisor, MachineState, MigrationTarget, SeenMachine } from "./hypervisor.ts";
 
 interface Guest {
   readonly name: string;
@@ -19,6 +19,8 @@ export class FakeMachines {
   isDown = false;
   /** Disks whose storage does not answer, by their source in the XML. */
   readonly unreachable = new Set<string>();
+  /** Other hosts to which machines can be moved, by their address. */
+  readonly others = new Map<string, FakeMachines>();
   readonly capacity: HostCapacity = { memoryMib: 8192, vcpus: 8 };
 
   /** The guest ends by itself. */
@@ -109,9 +111,19 @@ class FakeHypervisor implements Hypervisor {
     this.#machines.end(name);
   }
 
-  async migrate(name: string): Promise<void> {
-    this.#guest(name);
-    throw new QuorateError("MIGRATION_REFUSED", "There is no other host here.", "It runs on.");
+  async migrate(name: string, target: MigrationTarget): Promise<void> {
+    const guest = this.#guest(name);
+    const there = this.#machines.others.get(target.address);
+    if (there === undefined || there.isDown || there.guests.has(name)) {
+      throw new QuorateError("MIGRATION_REFUSED", `${target.address} does not take ${name}.`, "It runs on.");
+    }
+    guest.state = "migrating";
+    there.guests.set(name, { ...guest, state: "incoming" });
+    there.changed();
+    await Promise.resolve();
+    there.guests.set(name, { ...guest, state: "incoming-complete" });
+    this.#machines.end(name);
+    there.changed();
   }
 
   async cancelMigration(): Promise<void> {

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import type { HostContext } from "../tools/host-context.ts";
 import { DomainEvents } from "./domain-events.ts";
-import { parseDomainStates } from "./domain-states.ts";
+import { domainJobsCommand, parseDomainJobs, parseDomainStates } from "./domain-states.ts";
 import type { HostCapacity, Hypervisor, MigrationTarget, SeenMachine } from "./hypervisor.ts";
+import { Moves } from "./moves.ts";
 import { virsh } from "./virsh.ts";
 
 export interface RealHypervisorOptions {
@@ -15,6 +16,8 @@ export interface RealHypervisorOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** One domain whose QEMU hangs may keep libvirt from telling its jobs. */
+const JOBS_TIMEOUT_MS = 3_000;
 const START_TIMEOUT_MS = 60_000;
 /** Libvirt itself gives up on a process that does not die after 15 s (SIGTERM, then SIGKILL). */
 const DESTROY_TIMEOUT_MS = 40_000;
@@ -30,6 +33,7 @@ class RealHypervisor implements Hypervisor {
   readonly #uri: string;
   readonly #timeoutMs: number;
   readonly #events: DomainEvents;
+  readonly #moves = new Moves();
 
   constructor(context: HostContext, { uri, timeoutMs }: RealHypervisorOptions) {
     this.#context = context;
@@ -39,7 +43,10 @@ class RealHypervisor implements Hypervisor {
   }
 
   async inspect(): Promise<SeenMachine[]> {
-    return parseDomainStates((await this.#virsh(["domstats", "--state", "--list-active"])) ?? "");
+    const seen = parseDomainStates((await this.#virsh(["domstats", "--state", "--list-active"])) ?? "");
+    return this.#moves.judge(seen, async (domains) =>
+      parseDomainJobs((await this.#virsh([domainJobsCommand(domains)], JOBS_TIMEOUT_MS)) ?? ""),
+    );
   }
 
   async definitions(): Promise<{ name: string; xml: string; autostart: boolean }[]> {
@@ -88,10 +95,13 @@ class RealHypervisor implements Hypervisor {
 
   async resume(name: string): Promise<void> {
     this.#mustExist(name, await this.#virsh(["resume", name]));
+    // Libvirt forgets how it came here, or it would pass for untouched once it is paused again.
+    if (this.#moves.settle(name)) await this.#virsh(["domjobinfo", name, "--completed"]);
   }
 
   async destroy(name: string): Promise<void> {
     await this.#virsh(["destroy", name], DESTROY_TIMEOUT_MS);
+    this.#moves.settle(name);
   }
 
   async shutDown(name: string, graceMs: number): Promise<void> {
@@ -101,10 +111,14 @@ class RealHypervisor implements Hypervisor {
 
   async migrate(name: string, { address, port }: MigrationTarget): Promise<void> {
     const host = address.includes(":") ? `[${address}]` : address;
-    const flags = ["--live", "--p2p", "--paused", "--abort-on-error", "--unsafe"];
+    // --suspend: the target waits for its word. --unsafe: of few kinds of storage libvirt knows that they are shared;
+    // that they are is for the caller to know.
+    const flags = ["--live", "--p2p", "--suspend", "--abort-on-error", "--unsafe"];
     const command = ["migrate", ...flags, name, `qemu+tcp://${host}:${port}/system`, `tcp://${host}`];
     try {
-      this.#mustExist(name, await this.#virsh(command, MIGRATE_TIMEOUT_MS));
+      await this.#moves.carry(name, async () => {
+        this.#mustExist(name, await this.#virsh(command, MIGRATE_TIMEOUT_MS));
+      });
     } catch (error) {
       if (!(error instanceof QuorateError) || error.code === "HYPERVISOR_DOWN") throw error;
       throw new QuorateError("MIGRATION_REFUSED", error.message, "It runs on where it was; try again.", {

@@ -44,6 +44,8 @@ export async function virsh(
   { uri, timeoutMs }: VirshOptions,
   command: readonly string[],
 ): Promise<string | null> {
+  // Of several commands in one line, each of the others only parts the answers.
+  const what = /\bdom\w+/.exec(command[0] ?? "")?.[0] ?? command[0] ?? "?";
   let result;
   try {
     const line = ["virsh", "--quiet", "-c", uri, ...command];
@@ -52,7 +54,7 @@ export async function virsh(
     if (error instanceof QuorateError && /did not end within/.test(error.message)) {
       throw new QuorateError(
         "HYPERVISOR_DOWN",
-        `Libvirt did not answer "${command[0]}" within ${timeoutMs} ms.`,
+        `Libvirt did not answer "${what}" within ${timeoutMs} ms.`,
         "Does libvirtd hang? virsh list on this host. It is tried again by itself.",
         { cause: error },
       );
@@ -62,7 +64,7 @@ export async function virsh(
   if (result.exitCode === 0) return result.output;
   const words = result.errorOutput.replace(/^error: /gm, "").trim();
   if (DOMAIN_GONE.test(words)) return null;
-  throw meaningOf(command[0] ?? "?", words);
+  throw meaningOf(what, words);
 }
 
 export function meaningOf(command: string, words: string): QuorateError {

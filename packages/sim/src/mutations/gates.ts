@@ -113,7 +113,7 @@ export const GATES: readonly Mutation[] = [
     breaks: "safety",
     attempts: [seedsOf("slow-orders-near-cut", 100)],
     settled:
-      "A second belt since returns are dated by what was really heard. A grant carries the end of its lease by the host's own clock, and an older one never takes the place of a newer: late, it opens nothing that is not still granted. 1,500 seeds broke nothing; before that change one in ten did.",
+      "A second belt since returns are dated by what was really heard. A grant carries the end of its lease by the host's own clock, and an older one never takes the place of a newer: late, it opens nothing that is not still granted. 1,500 seeds broke nothing; before that change the tenth did.",
   },
   {
     name: "lease-ends-at-the-actuator",
