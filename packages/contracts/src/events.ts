@@ -194,11 +194,14 @@ export const EVENTS = {
       new: z.enum(["able", "unable"]),
       facts: {},
     }),
-    relocated: event("The marker of a new mastership was written. No machines are moved in this version.", {
-      old: nothing,
-      new: z.string(),
-      facts: { term: TermSchema },
-    }),
+    relocated: event(
+      "The mastership moved here; where machines are under care, those of failed nodes were ordered to start elsewhere.",
+      {
+        old: nothing,
+        new: z.string(),
+        facts: { term: TermSchema },
+      },
+    ),
     problem_found: event("Something is degraded.", { old: nothing, new: z.string(), facts: {} }),
     problem_gone: event("Something is no longer degraded.", { old: z.string(), new: nothing, facts: {} }),
   },

@@ -232,7 +232,7 @@ function applyDone(turn: Turn, flight: Flight, verdict: Verdict): void {
       if (state.holding !== null) state.holding.relocated = true;
       const reason = {
         code: "MOVED",
-        message: "The mastership moved here; its marker follows. No machines are moved in this version.",
+        message: "The mastership moved here; its marker follows.",
         facts: { term: step.term },
       };
       tell(turn, { name: "relocated", old: null, new: "moved here", reason });

@@ -234,7 +234,7 @@ export const OWN_KEYS: readonly ReferenceKey[] = [
     use: "honoured",
     defaultMeaning: "in the run directory",
     meaning:
-      "Marker that the original wrote when it had moved the machines; written at the start of a mastership, as this version moves none. The original's: /tmp/.lock.vmmgr.relocated.",
+      "Marker of a mastership whose move is done: the machines of failed nodes were ordered to start elsewhere, or two tokens have passed. The original's: /tmp/.lock.vmmgr.relocated.",
   },
   {
     section: "automation",

@@ -29,6 +29,8 @@ export interface ActuatorOptions {
   kernelPauseUs(): number;
   closed: GrantName | null;
   persistClosed(closed: GrantName): Promise<void>;
+  /** As the executor's door. */
+  relocate(term: number): Promise<void>;
   /** Each decision of the core. */
   onReason?(reason: Reason): void;
   /** The timer fired that was due then. */
@@ -55,6 +57,7 @@ export class Actuator {
       drivers,
       places: () => this.#places,
       persistClosed: options.persistClosed,
+      relocate: options.relocate,
       unexpected: (step: Step, error: unknown) => {
         const stack = error instanceof Error ? error.stack : String(error);
         logger.error({ step: step.kind, stack }, "a step failed in a way that nobody expected");

@@ -73,6 +73,7 @@ export async function startFailoverActuator(
     kernelPauseUs: () => boottime.check(),
     closed: closedFile.read(logger),
     persistClosed: (closed) => closedFile.write(closed),
+    relocate: (term) => machines.relocated(term),
     onReason: (reason) => decisions?.record({ reason }),
     woke: (dueUs) => stalls.woke(dueUs),
     publishReport: (report) => void bus.publishLocal("report", machines.withMachines(report)),

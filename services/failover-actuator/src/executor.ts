@@ -8,6 +8,8 @@ export interface ExecutorDoors {
   /** Those of the configuration that runs now. */
   places(): Places;
   persistClosed(closed: GrantName): Promise<void>;
+  /** Resolves when the machines of failed nodes were ordered to start elsewhere in this term, or need not be waited for. */
+  relocate(term: number): Promise<void>;
   /** A failure nobody expected: the step counts as failed, and this tells where to look. */
   unexpected(step: Step, error: unknown): void;
 }
@@ -91,7 +93,7 @@ async function act(step: Step, doors: ExecutorDoors): Promise<StepOutcome> {
       await fileOf(step.file, doors.places()).remove();
       return done;
     case "relocate":
-      // Nothing is moved in this version: only the event, and the marker that follows.
+      await doors.relocate(step.term);
       return done;
     case "inspect-service":
     case "start-service":

@@ -98,6 +98,7 @@ export class FakeHost {
         if (this.diskIsFull) throw Object.assign(new Error("no space left"), { code: "ENOSPC" });
         this.closed = closed;
       },
+      relocate: async () => {},
       publishReport: (report) => void this.reports.push(report),
       publishEvent: (event) => void this.events.push(event),
     });

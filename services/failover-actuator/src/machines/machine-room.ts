@@ -19,6 +19,7 @@ import { GateHolder } from "./gate-holder.ts";
 import { Machines, type MachinesSettings } from "./machines.ts";
 import { RecordStore } from "./record-store.ts";
 import { serveMachines } from "./serve-machines.ts";
+import { maintenanceCheckMs, settingsOf } from "./settings.ts";
 
 export interface MachineRoomOptions {
   readonly context: ServiceContext;
@@ -43,6 +44,7 @@ export class MachineRoom {
   #config: ClusterConfig;
   #subscriptions: BusSubscription[] = [];
   #capacityTimer: NodeJS.Timeout | undefined;
+  #maintenanceTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(
@@ -98,7 +100,7 @@ export class MachineRoom {
   /** Takes up what the disk says, shuts what it does not know, and begins. */
   static async open(options: MachineRoomOptions, config: ClusterConfig): Promise<MachineRoom> {
     const { context, logger } = options;
-    const settings = settingsOf(config, context.nodeId);
+    const settings = settingsOf(config, context.nodeId, Date.now());
     if (settings === null) throw new Error("a machine room without the section machines");
     const store = new RecordStore(context.stateDir);
     const incarnation = await store.beginLife(logger);
@@ -106,6 +108,7 @@ export class MachineRoom {
     await room.#holdKnown();
     room.#listen();
     room.machines.start();
+    room.#followMaintenance();
     void room.#askCapacity();
     return room;
   }
@@ -118,17 +121,27 @@ export class MachineRoom {
 
   /** Runs on another document from now on; it has the section `machines` too. */
   configure(config: ClusterConfig): void {
-    const settings = settingsOf(config, this.#options.context.nodeId);
+    const settings = settingsOf(config, this.#options.context.nodeId, Date.now());
     if (settings === null) return;
     this.#config = config;
     this.holder.configure(settings.machines.storage);
     this.machines.configure(settings);
+    this.#followMaintenance();
+  }
+
+  /** A maintenance ends by itself: no document comes then. */
+  #followMaintenance(): void {
+    clearTimeout(this.#maintenanceTimer);
+    const delayMs = maintenanceCheckMs(this.#config, Date.now());
+    if (delayMs === null || this.#closed) return;
+    this.#maintenanceTimer = setTimeout(() => this.configure(this.#config), delayMs);
   }
 
   /** What runs, runs on; its gates run out, or a successor renews them. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#capacityTimer);
+    clearTimeout(this.#maintenanceTimer);
     for (const each of this.#subscriptions.splice(0)) each.unsubscribe();
     await this.machines.stop();
     await Promise.allSettled([this.hypervisor.close(), this.#gate.close()]);
@@ -257,11 +270,4 @@ export class MachineRoom {
     const { reports } = this.machines.relocator;
     return Object.values(reports).sort((left, right) => left.node - right.node);
   }
-}
-
-/** Null without the section `machines`. */
-function settingsOf(config: ClusterConfig, node: NodeId): MachinesSettings | null {
-  const { machines, nodes, tokenMs } = config;
-  if (machines === undefined) return null;
-  return { node, nodes: nodes.map(({ id }) => id), tokenUs: tokenMs * 1000, machines, blocked: [] };
 }

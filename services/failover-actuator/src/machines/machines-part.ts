@@ -4,6 +4,9 @@ import { MachineRoom, type MachineRoomOptions } from "./machine-room.ts";
 /** How long after a failure the room is tried again: a full disk, say. */
 const RETRY_MS = 2000;
 
+/** A node that neither answers nor is fenced by then is waited for by its machines alone. */
+const RELOCATE_TOKENS = 2;
+
 /** Machines while the configuration asks for them; opens, follows and closes the room with it. */
 export class MachinesPart {
   readonly #options: MachineRoomOptions;
@@ -34,6 +37,15 @@ export class MachinesPart {
   withMachines(report: ReportMessage): ReportMessage {
     if (this.#room !== null) return this.#room.machines.withMachines(report);
     return this.#config.machines === undefined ? report : { ...report, cleanUnderTerm: null };
+  }
+
+  /**
+   * Resolves when this mastership has ordered the machines of failed nodes to start elsewhere; at once without machines.
+   * The managed service waits for it, so it takes two tokens at most: the relocation itself goes on as long as it must.
+   */
+  relocated(term: number): Promise<void> {
+    const limitMs = RELOCATE_TOKENS * this.#config.tokenMs;
+    return this.#room?.machines.relocated(term, limitMs) ?? Promise.resolve();
   }
 
   async close(): Promise<void> {

@@ -62,6 +62,8 @@ export class Machines {
   readonly #timers: Timers = {};
   readonly #underWay = new Set<Promise<void>>();
   readonly #seen = new Set<NodeId>();
+  /** Who waits for the move of a term to be done. */
+  #movers: { term: number; done: () => void }[] = [];
   #settings: MachinesSettings;
   #capacity = { memoryMib: 0, vcpus: 0 };
   #host: VmHostState;
@@ -157,9 +159,28 @@ export class Machines {
     for (const effect of result.effects) {
       if (effect.kind === "statement") this.#options.publishStatement(effect.statement);
       else if (effect.kind === "load-replica") this.#loadReplica();
+      else this.#moved(effect.term);
     }
     this.#tell(result.reasons);
     this.#wake("master", result.wakeAtUs, nowUs);
+  }
+
+  /** Resolves when the move of this term's mastership is done, it is over, or the time is up. */
+  relocated(term: number, limitMs: number): Promise<void> {
+    if (this.#relocator.reign?.term === term && this.#relocator.reign.relocated) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#moved(term), limitMs);
+      const done = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#movers.push({ term, done });
+    });
+  }
+
+  #moved(term: number): void {
+    for (const each of this.#movers) if (each.term <= term) each.done();
+    this.#movers = this.#movers.filter((each) => each.term > term);
   }
 
   /** No turn begins any more; resolves when the steps under way are done. What runs, runs on. */
@@ -167,6 +188,7 @@ export class Machines {
     this.#stopped = true;
     clearTimeout(this.#timers.host);
     clearTimeout(this.#timers.master);
+    this.#moved(Number.POSITIVE_INFINITY);
     await Promise.allSettled([...this.#underWay]);
     this.#afterwards.flush();
   }
