@@ -1,0 +1,32 @@
+import type { ClusterConfig, NodeId } from "@quorate/contracts";
+import type { MachinesSettings } from "./machines.ts";
+
+/** A wall clock that is set anew is noticed within this time. */
+const LOOK_AGAIN_MS = 60_000;
+
+/** What the cluster's configuration says at this moment; null without the section `machines`. */
+export function settingsOf(config: ClusterConfig, node: NodeId, wallMs: number): MachinesSettings | null {
+  const { machines, nodes, tokenMs } = config;
+  if (machines === undefined) return null;
+  return {
+    node,
+    nodes: nodes.map(({ id }) => id),
+    tokenUs: tokenMs * 1000,
+    machines,
+    blocked: nodes.flatMap(({ id, maintenanceUntil }) =>
+      endsInMs(maintenanceUntil, wallMs) > 0 ? [id] : [],
+    ),
+  };
+}
+
+/** In how long a maintenance may be over; null when no node is in maintenance. */
+export function maintenanceCheckMs({ nodes }: ClusterConfig, wallMs: number): number | null {
+  const left = nodes
+    .map(({ maintenanceUntil }) => endsInMs(maintenanceUntil, wallMs))
+    .filter((endsMs) => endsMs > 0);
+  return left.length === 0 ? null : Math.min(LOOK_AGAIN_MS, ...left);
+}
+
+function endsInMs(maintenanceUntil: string | undefined, wallMs: number): number {
+  return maintenanceUntil === undefined ? 0 : Date.parse(maintenanceUntil) - wallMs;
+}
