@@ -8,7 +8,13 @@ import {
   readDefinition,
   tapName,
 } from "../src/index.ts";
-import { domainJobsCommand, parseDomainJobs, parseDomainStates } from "../src/hypervisor/domain-states.ts";
+import {
+  domainJobsCommand,
+  type DomainProcess,
+  parseDomainJobs,
+  parseDomainStates,
+} from "../src/hypervisor/domain-states.ts";
+import { Moves } from "../src/hypervisor/moves.ts";
 import { meaningOf } from "../src/hypervisor/virsh.ts";
 import { definitionOf, hypervisorSuite, type HypervisorWorld } from "./hypervisor-suite.ts";
 
@@ -116,6 +122,31 @@ describe("a definition", () => {
     expect(tapName(0xfffffff, 9)).toHaveLength(11);
     expect(readDefinition(xml, "f")).toEqual(readDefinition(plain, "f"));
   });
+
+  it("is started so that its guest never sees an error of the network, unless it says how it wants it", () => {
+    const disk = (driver: string) => UNREACHABLE.replace("<source", `${driver}<source`);
+    const started = (driver: string) => prepareDefinition(definitionOf("a", 1, disk(driver)), { number: 1 });
+    const stop = 'error_policy="stop" rerror_policy="stop"/>';
+    expect(started("")).toContain(`<driver name="qemu" ${stop}`);
+    expect(started("<driver name='qemu' type='raw'/>")).toContain(`<driver name="qemu" type="raw" ${stop}`);
+    expect(started("<driver name='qemu' error_policy='report'/>")).toContain(
+      '<driver name="qemu" error_policy="report" rerror_policy="stop"/>',
+    );
+  });
+
+  it("names the disks whose connections it does not name", () => {
+    const ceph = UNREACHABLE.replace("nbd", "rbd");
+    const nowhere = "<disk type='network'><source protocol='rbd' name='p/i'/><target dev='vdb'/></disk>";
+    const based = UNREACHABLE.replace("vda", "vdc").replace(
+      "<target",
+      "<backingStore type='file'><source file='/base'/></backingStore><target",
+    );
+    expect(readDefinition(definitionOf("a", 1, ceph + nowhere + based), "f").obstacles).toEqual([
+      "disk vda (rbd:gone) has connections that its definition does not name",
+      "disk vdb (rbd:p/i) has connections that its definition does not name",
+      "disk vdc stands on another image",
+    ]);
+  });
 });
 
 describe("what libvirt says", () => {
@@ -134,6 +165,23 @@ describe("what libvirt says", () => {
     ]);
   });
 
+  it("of jobs: who leaves, who arrives, who has arrived", async () => {
+    const moved =
+      "Job type:         Completed\nOperation:        Incoming migration\nTime elapsed:     2670         ms\n";
+    const leaves = "Job type:         Unbounded\nOperation:        Outgoing migration\n";
+    const none = "Job type:         None\n";
+    const text = `<machine>a<now>${leaves}<before>${none}<machine>b<now><machine>c<now><before>${moved}<machine>d<now>${none}<before>${none}own1\n`;
+    expect([...parseDomainJobs(text)]).toEqual([
+      ["a", { leaving: true, arriving: false, arrived: false }],
+      ["b", { leaving: false, arriving: true, arrived: false }],
+      ["c", { leaving: false, arriving: true, arrived: true }],
+      ["d", { leaving: false, arriving: false, arrived: false }],
+    ]);
+    expect(domainJobsCommand([{ name: "c", process: "paused" }])).toBe(
+      "echo <machine>c<now>; echo <before>; domjobinfo 'c' --completed --keep-completed; hostname",
+    );
+  });
+
   it("of failures becomes a code and a remedy, in its own words", () => {
     const words =
       "failed to connect to the hypervisor\nFailed to connect socket to '/run/libvirt/libvirt-sock'";
@@ -144,5 +192,51 @@ describe("what libvirt says", () => {
     const other = meaningOf("create", "something new");
     expect(other.code).toBe("TOOL_FAILED");
     expect(other.message).toContain("something new");
+  });
+});
+
+describe("who is on the move", () => {
+  const none = { leaving: false, arriving: false, arrived: false };
+  const nobody = async () => new Map();
+  const asked = (jobs: Partial<typeof none>) => async (domains: readonly DomainProcess[]) =>
+    new Map(domains.map(({ name }) => [name, { ...none, ...jobs }]));
+  const stateIn = async (
+    moves: Moves,
+    process: DomainProcess["process"],
+    ask: Parameters<Moves["judge"]>[1],
+  ) => (await moves.judge([{ name: "a", process }], ask)).map(({ state }) => state);
+
+  it("is asked of libvirt once in a life for those that run, and as long as one leaves", async () => {
+    const moves = new Moves();
+    expect(await stateIn(moves, "running", asked({ leaving: true }))).toEqual(["migrating"]);
+    expect(await stateIn(moves, "running", asked({}))).toEqual(["running"]);
+    const never = () => Promise.reject(new Error("asked"));
+    expect(await stateIn(moves, "running", never)).toEqual(["running"]);
+  });
+
+  it("hides nobody when one whose QEMU hangs keeps libvirt from an answer", async () => {
+    const moves = new Moves();
+    expect(await stateIn(moves, "running", () => Promise.reject(new Error("hangs")))).toEqual(["running"]);
+  });
+
+  it("does not forget that a copy came by a move when libvirt does, until it runs", async () => {
+    const moves = new Moves();
+    expect(await stateIn(moves, "starting", nobody)).toEqual(["incoming"]);
+    expect(await stateIn(moves, "between", asked({ arriving: true }))).toEqual(["incoming"]);
+    expect(await stateIn(moves, "paused", asked({}))).toEqual(["incoming-complete"]);
+    expect(await stateIn(moves, "running", asked({}))).toEqual(["running"]);
+    expect(await stateIn(moves, "paused", asked({}))).toEqual(["paused"]);
+  });
+
+  it("is known of what this process moves itself, and doubted after a failure", async () => {
+    const moves = new Moves();
+    await stateIn(moves, "running", asked({}));
+    const failed = moves.carry("a", async () => {
+      expect(await stateIn(moves, "running", nobody)).toEqual(["migrating"]);
+      expect(await stateIn(moves, "between", nobody)).toEqual(["moved-out"]);
+      throw new Error("libvirtd is gone");
+    });
+    await expect(failed).rejects.toThrow("gone");
+    expect(await stateIn(moves, "running", asked({ leaving: true }))).toEqual(["migrating"]);
   });
 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { HostContext } from "../src/index.ts";
 import { monotonicNowUs } from "../src/index.ts";
-import { runTool } from "../src/tools/run-tool.ts";
+import { runTool, runToolOrThrow } from "../src/tools/run-tool.ts";
 
 /**
  * In namespaces of its own: libvirtd with empty folders, nothing of the machine's. PID 1 of it reaps, and its end takes
@@ -120,6 +120,21 @@ export async function startLibvirtd(): Promise<OwnLibvirtd> {
       rmSync(work, { recursive: true, force: true });
     },
   };
+}
+
+/** A cable between two: 10.77.0.1 and 10.77.0.2. */
+export async function connect(first: OwnLibvirtd, second: OwnLibvirtd): Promise<void> {
+  const here: HostContext = { nowUs: monotonicNowUs };
+  const [one, two] = [String(first.pid), String(second.pid)];
+  const ends = ["move0", "netns", one, "type", "veth", "peer", "name", "move0", "netns", two];
+  await runToolOrThrow(here, ["ip", "link", "add", ...ends]);
+  for (const [{ context }, address] of [
+    [first, "10.77.0.1/24"],
+    [second, "10.77.0.2/24"],
+  ] as const) {
+    await runToolOrThrow(context, ["ip", "addr", "add", address, "dev", "move0"]);
+    await runToolOrThrow(context, ["ip", "link", "set", "move0", "up"]);
+  }
 }
 
 /** The first process of the new namespace, as it is called out here. */

@@ -6,7 +6,7 @@ import { toolCommand, toolEnvironment } from "../tools/run-tool.ts";
 const RESTART_FIRST_MS = 500;
 const RESTART_MOST_MS = 10_000;
 
-/** `virsh event`, kept open. Calls back for every lifecycle event, and when the stream was lost or is back. */
+/** `virsh event`, kept open. Calls back for every lifecycle event, and when the stream is there, lost, or back. */
 export class DomainEvents {
   readonly #context: HostContext;
   readonly #uri: string;
@@ -42,7 +42,8 @@ export class DomainEvents {
     this.#timer = undefined;
     if (this.#closed) return;
     // virsh buffers what it writes to a pipe, and would not notice our end before the next event.
-    const virsh = ["virsh", "-c", this.#uri, "event", "--event", "lifecycle", "--loop"];
+    // Its first line says that it is connected: what happened before was told to nobody.
+    const virsh = ["virsh", "-c", this.#uri, "echo listening; event --event lifecycle --loop"];
     const [file, rest] = toolCommand(this.#context, [
       "setpriv",
       "--pdeathsig",
@@ -61,11 +62,7 @@ export class DomainEvents {
     const again = () => {
       if (ended || this.#closed) return;
       ended = true;
-      this.#timer = setTimeout(() => {
-        this.#spawn();
-        // What happened meanwhile was told to nobody.
-        this.#tell();
-      }, this.#waitMs);
+      this.#timer = setTimeout(() => this.#spawn(), this.#waitMs);
       this.#waitMs = Math.min(RESTART_MOST_MS, this.#waitMs * 2);
       this.#tell();
     };

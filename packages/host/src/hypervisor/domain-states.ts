@@ -66,8 +66,9 @@ export interface DomainJobs {
 export function domainJobsCommand(domains: readonly DomainProcess[]): string {
   const asked = domains.flatMap(({ name, process }) => {
     const now = `domjobinfo '${name}'`;
-    const before = `echo completed; domjobinfo '${name}' --completed`;
-    const head = `echo machine ${name}`;
+    const before = `echo <before>; domjobinfo '${name}' --completed`;
+    // A quiet virsh ends no line with it.
+    const head = `echo <machine>${name}<now>`;
     // Reading it without keeping drops it: one that runs has been resumed, and its arrival is history.
     if (process === "running") return [head, now, before];
     // This takes no lock of the domain.
@@ -79,9 +80,8 @@ export function domainJobsCommand(domains: readonly DomainProcess[]): string {
 
 export function parseDomainJobs(text: string): Map<string, DomainJobs> {
   const jobs = new Map<string, DomainJobs>();
-  for (const block of text.split(/^machine /m).slice(1)) {
-    const [name = ""] = block.split("\n", 1);
-    const [now = "", before = ""] = block.slice(name.length).split(/^completed$/m);
+  for (const block of text.split("<machine>").slice(1)) {
+    const [name = "", now = "", before = ""] = block.split(/<now>|<before>/);
     jobs.set(name, {
       leaving: /^Operation:\s+Outgoing migration/m.test(now),
       arriving: !now.includes("Job type:"),

@@ -133,6 +133,7 @@ class FakeHypervisor implements Hypervisor {
   onChange(callback: () => void): void {
     this.#own.add(callback);
     this.#machines.listeners.add(callback);
+    queueMicrotask(callback);
   }
 
   async close(): Promise<void> {

@@ -94,7 +94,11 @@ class RealHypervisor implements Hypervisor {
   }
 
   async resume(name: string): Promise<void> {
-    this.#mustExist(name, await this.#virsh(["resume", name]));
+    try {
+      this.#mustExist(name, await this.#virsh(["resume", name]));
+    } catch (error) {
+      if (!(error instanceof QuorateError) || !/already running/i.test(error.message)) throw error;
+    }
     // Libvirt forgets how it came here, or it would pass for untouched once it is paused again.
     if (this.#moves.settle(name)) await this.#virsh(["domjobinfo", name, "--completed"]);
   }
