@@ -309,6 +309,22 @@ describe("a host of virtual machines", () => {
     expect(bench.kinds()).not.toContain("resume-copy");
   });
 
+  it("is not kept out of the view by machines that are nobody's business", () => {
+    const bench = new Bench();
+    bench.copies = [{ vm: "foreign", state: "running" }];
+    bench.input({ kind: "changed" });
+    bench.run(1_500_000, "out");
+    expect(bench.clean).toBe(1);
+    expect(bench.copies).toEqual([{ vm: "foreign", state: "running" }]);
+    expect(bench.kinds()).not.toContain("pause-copy");
+    // Once a master speaks of it, it is.
+    const view = { term: 1, number: 2 };
+    bench.held.add("destroy-copy");
+    bench.say([{ kind: "destroy", vm: "foreign", owner: 2, forget: false }], { view });
+    bench.run(100_000, "out");
+    expect(bench.clean).toBeNull();
+  });
+
   it("destroys a copy that nobody ordered before it starts its own", () => {
     const bench = new Bench();
     bench.copies = [{ vm: "a", state: "running" }];

@@ -169,6 +169,19 @@ describe("the master's care for machines", () => {
     expect(desk.effects).toContain("relocated");
   });
 
+  it("leaves alone what runs on a host without being under care", () => {
+    const desk = new Desk();
+    desk.hosts.set(2, {
+      copies: [copy({ vm: "a", placement: null, confirmed: false })],
+      records: [],
+      change: {},
+    });
+    desk.replica();
+    desk.go([1, 2, 3], 5_000_000);
+    expect([...desk.statements.values()].flatMap(({ orders }) => orders)).toEqual([]);
+    expect(desk.effects).toContain("relocated");
+  });
+
   it("takes silence for neither a refusal nor an end", () => {
     const desk = standing();
     desk.go([1, 3], 60_000_000);

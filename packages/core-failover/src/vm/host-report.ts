@@ -72,10 +72,15 @@ export function cleanUnderTerm(turn: VmTurn): number | null {
   const facts = sortedKeys(state.vms).flatMap((vm) => state.vms[vm] ?? []);
   if (!facts.every((each) => isGateShut(each, nowUs))) return null;
   if (Object.keys(state.flights).some((key) => key === "gates" || key.startsWith("copy:"))) return null;
-  const present = facts.filter((each) => each.copy !== null);
+  const present = facts.filter((each) => each.copy !== null && isUnderCare(turn, each));
   if (present.length === 0) return grant.term;
   if (state.adopted.term !== grant.term || compareViews(state.adoptedView, grant.view) < 0) return null;
   return present.every((each) => isKept(turn, each)) ? grant.term : null;
+}
+
+/** One that nobody has a record of, was not started by us, and no master speaks of, is the host's own affair. */
+function isUnderCare({ state }: VmTurn, { vm, record, copy }: VmFacts): boolean {
+  return record !== null || copy?.placement !== null || state.orders[vm] !== undefined;
 }
 
 function isKept(turn: VmTurn, facts: VmFacts): boolean {

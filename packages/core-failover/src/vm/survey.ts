@@ -97,11 +97,10 @@ export function straysOf({ reign, judgement, reports }: RelocatorState): NodeId[
   return nodes.filter((node) => !judgement.members.includes(node) && hasAnothers(node)).sort((a, b) => a - b);
 }
 
-/** Every machine that anybody speaks of, sorted. */
+/** Every machine under care, sorted: somebody has a record of it. What merely runs on a host is nobody's business. */
 export function knownVms(turn: RelocatorTurn): VmId[] {
   const names = new Set<VmId>(Object.keys(turn.reign.table));
   for (const report of Object.values(turn.state.reports)) {
-    for (const { vm } of report.copies) names.add(vm);
     for (const { vm } of report.records) names.add(vm);
   }
   for (const { record } of turn.state.replica) names.add(record.vm);

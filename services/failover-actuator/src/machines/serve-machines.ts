@@ -93,7 +93,11 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
 function refuseClash(room: MachineRoom, vm: string, uuid: string): void {
   const hint = "Give it a name and a UUID of its own, or take the other one out: quorate vm list";
   const own = room.machines.host.config.node;
-  for (const { node, records } of room.reports) {
+  for (const { node, records, copies } of room.reports) {
+    if (node !== own && copies.some((copy) => copy.vm === vm && copy.placement === null)) {
+      const message = `${vm} runs on node ${node}, under libvirt alone: the same name would be the same machine.`;
+      throw new QuorateError("MACHINE_EXISTS", message, hint);
+    }
     for (const record of records) {
       if (record.released !== null) continue;
       if (record.vm === vm && node !== own) {
