@@ -228,7 +228,11 @@ export class TestCluster {
   readonly away = new Set<NodeId>();
   #timer: NodeJS.Timeout | undefined;
 
-  static async start(ids: readonly NodeId[]): Promise<TestCluster> {
+  /** `prepare`: what lies on a node's disk before its distributor starts. */
+  static async start(
+    ids: readonly NodeId[],
+    prepare: (node: TestNode) => void = () => {},
+  ): Promise<TestCluster> {
     const cluster = new TestCluster();
     const routePorts = await Promise.all(ids.map(() => freePort()));
     for (const [index, id] of ids.entries()) {
@@ -238,7 +242,10 @@ export class TestCluster {
       const others = routePorts.filter((_, other) => other !== index);
       await node.startNats(routePorts[index] ?? 0, others);
     }
-    for (const node of cluster.nodes) await node.start();
+    for (const node of cluster.nodes) {
+      prepare(node);
+      await node.start();
+    }
     cluster.#timer = setInterval(() => cluster.speak(), 50);
     return cluster;
   }

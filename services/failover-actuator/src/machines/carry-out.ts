@@ -15,6 +15,8 @@ export interface MachineDoors {
   migrationTarget(node: NodeId): { address: string; port: number } | null;
   /** Nodes that may have what a record names, the likeliest first. */
   likelyHolders(): readonly NodeId[];
+  /** A machine's record, wherever it is known from. */
+  recordOf(vm: string): VmRecord | null;
   /** A step failed in a way that nobody expected. */
   unexpected(step: VmStep, error: unknown): void;
 }
@@ -58,9 +60,14 @@ async function perform(step: VmStep, doors: MachineDoors): Promise<VmOutcome> {
       await holder.load();
       return failed("TOOL_FAILED", shut.message, "It is tried again; the lease runs out by itself.");
     }
-    case "reset-storage":
+    case "reset-storage": {
+      // The first step of a start: the gate may not have heard of the machine yet.
+      const record = doors.recordOf(step.vm);
+      if (record !== null) await definitionOf(record, doors);
+      await holder.load();
       await gate.resetStorage(step.vm);
       return DONE;
+    }
     case "save-records":
       await store.writeRecords(step.records);
       return DONE;

@@ -3,6 +3,7 @@ import {
   machineSubject,
   type NodeId,
   QuorateError,
+  type VmRecord,
   type VmReport,
   VmReportSchema,
   type VmStatement,
@@ -11,12 +12,13 @@ import {
 import type { VmStep } from "@quorate/core-failover";
 import type { Hypervisor, MachineGate } from "@quorate/host";
 import type { Bus, BusSubscription, Logger, ServiceContext } from "@quorate/runtime";
-import { monotonicUs } from "@quorate/runtime";
+import { BoottimeJumpDetector, monotonicUs } from "@quorate/runtime";
 import type { MachineDrivers } from "../drivers.ts";
 import { carryOutVmStep } from "./carry-out.ts";
 import { Definitions } from "./definitions.ts";
 import { GateHolder } from "./gate-holder.ts";
 import { Machines, type MachinesSettings } from "./machines.ts";
+import { type KeptRecord, newestRecords } from "./newest-records.ts";
 import { RecordStore } from "./record-store.ts";
 import { serveMachines } from "./serve-machines.ts";
 import { maintenanceCheckMs, settingsOf } from "./settings.ts";
@@ -27,6 +29,8 @@ export interface MachineRoomOptions {
   readonly drivers: MachineDrivers;
   readonly logger: Logger;
   reportChanged(): void;
+  /** In a test, in the place of the kernel's clocks. */
+  kernelPauseUs?(): number;
 }
 
 const ASK_LIMIT_MS = 2000;
@@ -70,16 +74,19 @@ export class MachineRoom {
       definitions: this.definitions,
       migrationTarget: (node: NodeId) => this.#migrationTarget(node),
       likelyHolders: () => this.otherNodes(),
+      recordOf: (vm: string) => this.recordOf(vm),
       unexpected: (step: VmStep, error: unknown) => {
         const stack = error instanceof Error ? error.stack : String(error);
         logger.error({ step: step.kind, stack }, "a step failed in a way that nobody expected");
       },
     };
+    const boottime = new BoottimeJumpDetector();
     this.machines = new Machines({
       settings,
       records: store.readRecords(logger),
       incarnation,
       nowUs: monotonicUs,
+      kernelPauseUs: () => options.kernelPauseUs?.() ?? boottime.check(),
       carryOut: (step) => carryOutVmStep(step, doors),
       publishReport: (report) =>
         void bus.publish(
@@ -269,5 +276,24 @@ export class MachineRoom {
   get reports(): VmReport[] {
     const { reports } = this.machines.relocator;
     return Object.values(reports).sort((left, right) => left.node - right.node);
+  }
+
+  /** The newest record of each machine that anybody who spoke has, this node's as it is now. */
+  inventory(): KeptRecord[] {
+    const node = this.#options.context.nodeId;
+    const own = Object.values(this.machines.host.vms).flatMap(({ record }) =>
+      record === null ? [] : [{ node, record }],
+    );
+    return newestRecords(
+      own,
+      this.reports.filter((report) => report.node !== node),
+    );
+  }
+
+  /** What is known of a machine that is not, or not yet, in this host's own inventory too. */
+  recordOf(vm: string): VmRecord | null {
+    const order = this.machines.host.orders[vm]?.order;
+    if (order?.kind === "run" || order?.kind === "incoming") return order.record;
+    return this.inventory().find(({ record }) => record.vm === vm)?.record ?? null;
   }
 }

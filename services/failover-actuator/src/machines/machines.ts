@@ -42,6 +42,8 @@ export interface MachinesOptions {
   readonly records: readonly VmRecord[];
   readonly incarnation: number;
   nowUs(): number;
+  /** For how long the kernel was paused since it was asked last; 0 when it was not. */
+  kernelPauseUs(): number;
   carryOut(step: VmStep): Promise<VmOutcome>;
   publishReport(report: VmReport): void;
   publishStatement(statement: VmStatement): void;
@@ -53,6 +55,7 @@ export interface MachinesOptions {
 }
 
 const TIMER_LIMIT_MS = 60_000;
+const PAUSE_CHECK_US = 1000;
 type Timers = { host?: NodeJS.Timeout; master?: NodeJS.Timeout };
 
 /** Turns both cores for machines: the host's on every node, and the master's care for all of them. */
@@ -73,6 +76,7 @@ export class Machines {
   #clean: number | null = null;
   #strays: readonly NodeId[] = [];
   #stopped = false;
+  #pauseCheckedAtUs = 0;
 
   constructor(options: MachinesOptions) {
     this.#options = options;
@@ -131,6 +135,16 @@ export class Machines {
 
   toHost(input: VmHostInput): void {
     if (this.#stopped) return;
+    const nowUs = this.#options.nowUs();
+    if (nowUs - this.#pauseCheckedAtUs >= PAUSE_CHECK_US) {
+      this.#pauseCheckedAtUs = nowUs;
+      // Leases are counted on a clock that stood still: every one is void, before anything else is taken in.
+      if (this.#options.kernelPauseUs() > 0) this.#turnHost({ kind: "clock-jumped" });
+    }
+    this.#turnHost(input);
+  }
+
+  #turnHost(input: VmHostInput): void {
     const nowUs = this.#options.nowUs();
     const result = stepVmHost(this.#host, input, nowUs);
     this.#host = result.state;

@@ -1,5 +1,6 @@
 import { type NodeId, QuorateError, type Reason, type VmRecord } from "@quorate/contracts";
 import { planWithout } from "@quorate/core-failover";
+import { machineNumber } from "@quorate/host";
 import { type Bus, type BusSubscription, monotonicUs } from "@quorate/runtime";
 import { storagesOf } from "./definitions.ts";
 import type { MachineRoom } from "./machine-room.ts";
@@ -59,9 +60,11 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
   const { host } = room.machines;
   const { digest, meaning } = await room.definitions.add(xml);
   const { name: vm, uuid, obstacles } = meaning;
-  refuseClash(room, vm, uuid);
-  const known = host.vms[vm]?.record ?? null;
-  if (known === null && host.vms[vm]?.copy !== undefined && host.vms[vm]?.copy !== null) {
+  await refuseClash(room, vm, uuid);
+  const kept = host.vms[vm]?.record ?? null;
+  // What was given up and is defined again begins anew.
+  const known = kept?.wanted === "undefined" ? null : kept;
+  if (kept === null && host.vms[vm]?.copy !== undefined && host.vms[vm]?.copy !== null) {
     throw new QuorateError(
       "MACHINE_BUSY",
       `${vm} runs here, started by somebody else: no gate holds what it was started with.`,
@@ -70,8 +73,8 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
   }
   room.holder.hold(vm, meaning);
   await room.holder.load();
-  const kept = await room.hypervisor.definitions();
-  if (kept.some(({ name, autostart }) => name === vm && autostart))
+  const defined = await room.hypervisor.definitions();
+  if (defined.some(({ name, autostart }) => name === vm && autostart))
     await room.hypervisor.disableAutostart(vm);
   room.machines.toHost({
     kind: "define",
@@ -90,34 +93,45 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
   return { vm, obstacles: [...obstacles] };
 }
 
-function refuseClash(room: MachineRoom, vm: string, uuid: string): void {
+/** Throws MACHINE_EXISTS when the name or the UUID is another machine's, stopped or running. */
+async function refuseClash(room: MachineRoom, vm: string, uuid: string): Promise<void> {
   const hint = "Give it a name and a UUID of its own, or take the other one out: quorate vm list";
   const own = room.machines.host.config.node;
-  for (const { node, records, copies } of room.reports) {
-    if (node !== own && copies.some((copy) => copy.vm === vm && copy.placement === null)) {
-      const message = `${vm} runs on node ${node}, under libvirt alone: the same name would be the same machine.`;
-      throw new QuorateError("MACHINE_EXISTS", message, hint);
-    }
-    for (const record of records) {
-      if (record.released !== null) continue;
-      if (record.vm === vm && node !== own) {
-        throw new QuorateError("MACHINE_EXISTS", `${vm} is node ${node}'s already.`, hint);
-      }
-      const other = room.definitions.peek(record.definition)?.meaning;
-      if (record.vm !== vm && other?.uuid === uuid) {
-        throw new QuorateError("MACHINE_EXISTS", `${record.vm} of node ${node} has the UUID ${uuid}.`, hint);
-      }
-    }
+  for (const { node, copies } of room.reports) {
+    if (node === own || !copies.some((copy) => copy.vm === vm && copy.placement === null)) continue;
+    const message = `${vm} runs on node ${node}, under libvirt alone: the same name would be the same machine.`;
+    throw new QuorateError("MACHINE_EXISTS", message, hint);
   }
+  const kept = room.inventory();
+  const same = kept.find(({ record }) => record.vm === vm);
+  if (same !== undefined && same.node !== own) {
+    const { node } = same;
+    if (same.record.wanted !== "undefined")
+      throw new QuorateError("MACHINE_EXISTS", `${vm} is node ${node}'s already.`, hint);
+    throw new QuorateError(
+      "MACHINE_EXISTS",
+      `${vm} was given up on node ${node}, which still says so.`,
+      `Define it there: quorate vm define FILE --node ${node}`,
+    );
+  }
+  const others = kept.filter(({ record }) => record.vm !== vm && record.wanted !== "undefined");
+  await Promise.all(
+    others.map(async ({ node, record }) => {
+      const other = await room.definitions.get(record.definition, [node]).catch(() => null);
+      // Two UUIDs of one number would share the user by which the kernel tells the machines' connections.
+      if (other === null || machineNumber(other.meaning.uuid) !== machineNumber(uuid)) return;
+      const which = other.meaning.uuid === uuid ? `the UUID ${uuid}` : `a UUID of the same number as ${uuid}`;
+      throw new QuorateError("MACHINE_EXISTS", `${record.vm} of node ${node} has ${which}.`, hint);
+    }),
+  );
 }
 
 function wish(room: MachineRoom, vm: string, wanted: Wish | null, prio: number | null) {
+  const found = room.inventory().find((each) => each.record.vm === vm);
   const record = room.machines.host.vms[vm]?.record ?? null;
-  if (record === null || record.released !== null) {
-    const owner = room.reports.find(({ records }) =>
-      records.some((each) => each.vm === vm && each.released === null),
-    );
-    const where = owner === undefined ? "nobody's" : `node ${owner.node}'s`;
+  if (record === null || record.wanted === "undefined" || found?.node !== room.machines.host.config.node) {
+    const isKnown = found !== undefined && found.record.wanted !== "undefined";
+    const where = isKnown ? `node ${found.node}'s` : "nobody's";
     throw new QuorateError(
       "MACHINE_UNKNOWN",
       `${vm} is not this node's but ${where}.`,
