@@ -17,6 +17,7 @@ const commands = {
   "sim:scenarios": { file: "packages/sim/src/scenario/main.ts", needsRoot: false },
   "sim:adaptive": { file: "packages/sim/src/adaptive/main.ts", needsRoot: false },
   "bench:failover": { file: "packages/lab/src/bench-failover.ts", needsRoot: true },
+  "bench:vms": { file: "packages/lab/src/bench-vms.ts", needsRoot: true, machines: true },
 };
 
 async function main() {

@@ -51,6 +51,19 @@ if [ -n "${LAB_GUEST_IMAGE:-}" ]; then
   grep -q '^libvirt-qemu:' /etc/group || echo 'libvirt-qemu:x:64055:' >> /etc/group
   grep -q '^libvirt-qemu:' /etc/passwd ||
     echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >> /etc/passwd
+  # A /dev without kvm: one that opens and yet runs no guest makes libvirt probe QEMU anew at each start, for seconds.
+  mkdir -p "$scratch/dev/net" "$scratch/dev/pts" "$scratch/dev/shm"
+  for device in null zero full random urandom tty net/tun; do
+    touch "$scratch/dev/$device"
+    mount --bind "/dev/$device" "$scratch/dev/$device"
+  done
+  mount -t devpts -o newinstance,ptmxmode=0666 devpts "$scratch/dev/pts"
+  ln -s pts/ptmx "$scratch/dev/ptmx"
+  for link in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
+    ln -s "/proc/self/${link#*:}" "$scratch/dev/${link%%:*}"
+  done
+  chmod 1777 "$scratch/dev/shm"
+  mount --rbind "$scratch/dev" /dev
 fi
 
 # /tmp and /run begin empty at every boot. A checkout that lies under one of them must stay visible.

@@ -5,6 +5,7 @@
 import { createInterface } from "node:readline";
 import { assertNever, EventEnvelopeSchema, QuorateError } from "@quorate/contracts";
 import { killGroup } from "./command.ts";
+import { type MachineFigures, MachinesDrill } from "./drill-machines.ts";
 import type { Lab } from "./lab.ts";
 import { commonVersion, readAllStatuses } from "./node-status.ts";
 import { type Answer, Observer } from "./observer.ts";
@@ -21,7 +22,7 @@ export type DrillResult = {
   config_version_before: number;
   config_version_after: number;
   all_nodes_on_new_config: boolean;
-};
+} & Partial<MachineFigures>;
 
 export type DrillLimits = { serveMs: number; failoverMs: number; configurationMs: number; restoreMs: number };
 
@@ -41,10 +42,13 @@ export async function runDrill(
 ): Promise<DrillResult> {
   const observer = await Observer.start(lab);
   const ends: (() => void)[] = [];
+  let machines: MachinesDrill | null = null;
   try {
-    return await drill(lab, observer, say, limits, ends);
+    if (lab.record().guests > 0) machines = await MachinesDrill.start(lab);
+    return await drill(lab, observer, machines, say, limits, ends);
   } finally {
     for (const end of ends) end();
+    await machines?.stop();
     await observer.stop();
   }
 }
@@ -52,6 +56,7 @@ export async function runDrill(
 async function drill(
   lab: Lab,
   observer: Observer,
+  machines: MachinesDrill | null,
   say: (line: string) => void,
   limits: DrillLimits,
   ends: (() => void)[],
@@ -72,11 +77,14 @@ async function drill(
   };
   ends.push(followEvents(lab, survivors[0] ?? oldMaster, tell));
 
+  const placed = await machines?.define(oldMaster, survivors);
+  for (const { vm, node } of placed ?? []) say(`${vm} runs on node-${node} and answers.`);
   const versionBefore = await settle(lab, ids, limits.configurationMs, () => true);
   if (versionBefore === null) throw stuck("the nodes do not agree on a configuration", "see below", observer);
   oldMaster = observer.lastHttp?.host ?? oldMaster;
   say(`All nodes run on configuration ${versionBefore}. Now node-${oldMaster} loses its power.`);
 
+  const lostGuests = machines?.watch(oldMaster, placed ?? [], tell);
   const window = observer.observe();
   const timeline = new Timeline(oldMaster, tell);
   ends.push(observer.onAnswer((answer) => timeline.take(answer)));
@@ -88,9 +96,11 @@ async function drill(
   shownFrom = await killing;
   tell(shownFrom, `node-${oldMaster}: its port left the switch and every process died`);
   timeline.begin();
+  lostGuests?.begin(shownFrom);
   const first = await taken;
   if (first === null) throw stuck("no other node took the service over", "see below", observer);
   const newMaster = first.host;
+  await lostGuests?.answered();
 
   const living = ids.filter((id) => id !== oldMaster);
   const changed = await settle(lab, living, limits.configurationMs, (version) => version > versionBefore);
@@ -114,12 +124,14 @@ async function drill(
     config_version_before: versionBefore,
     config_version_after: versionAfter ?? changed ?? versionBefore,
     all_nodes_on_new_config: versionAfter !== null,
+    ...lostGuests?.end(),
   };
 }
 
 /** True when the drill showed what it has to show: another node took over, alone, and all learnt it. */
 export function drillSucceeded(result: DrillResult): boolean {
-  return result.dual_ms === 0 && result.new_master !== result.old_master && result.all_nodes_on_new_config;
+  const { dual_ms, new_master, old_master, all_nodes_on_new_config, double_starts = 0 } = result;
+  return dual_ms === 0 && new_master !== old_master && all_nodes_on_new_config && double_starts === 0;
 }
 
 /** Asks the nodes until all of `ids` have one committed configuration that is `wanted`; null if they never do. */

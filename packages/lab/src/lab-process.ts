@@ -60,6 +60,10 @@ export class LabProcess {
     return started;
   }
 
+  write(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
   /** Why it ended by itself; null while all is well. */
   get failure(): string | null {
     return this.#failure;

@@ -1,4 +1,5 @@
 /** The lab as text, for people who watch it. */
+import type { CaredMachine } from "./guest/care.ts";
 import { DEFINITION_FOLDER } from "./guest/guests.ts";
 import type { Lab } from "./lab.ts";
 import type { Observation, Observer } from "./observer.ts";
@@ -38,6 +39,17 @@ export function labText(lab: Lab, observer: Observer | null): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** A line for each guest, as the product says. */
+export function guestLines(machines: readonly CaredMachine[] | null): string {
+  if (machines === null) return "  No master is known who would say where the virtual machines are.\n";
+  const lines = machines.map(({ vm, node, state, movingTo, blocked }) => {
+    const where = node === null ? "-" : `node-${node}`;
+    const doing = movingTo === null ? state : `moving to node-${movingTo}`;
+    return `  ${vm.padEnd(10)} ${where.padEnd(8)} ${doing}${blocked === null ? "" : ` (${blocked})`}\n`;
+  });
+  return lines.join("");
 }
 
 function linkText(ports: readonly { link: string }[]): string {

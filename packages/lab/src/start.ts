@@ -9,8 +9,9 @@ import { Command, Option } from "commander";
 import { DEFAULT_TOPOLOGY } from "./configuration.ts";
 import { drillSucceeded, runDrill } from "./drill.ts";
 import { hostLogTails, reportFailure } from "./failure.ts";
+import { defineGuests, readMachines } from "./guest/care.ts";
 import { Lab } from "./lab.ts";
-import { labText } from "./live.ts";
+import { guestLines, labText } from "./live.ts";
 import { Observer } from "./observer.ts";
 import { addTopologyOptions, type TopologyOptions, topologyOf } from "./options.ts";
 import { quoratePlan } from "./plan.ts";
@@ -63,9 +64,12 @@ async function drill(lab: Lab, options: StartOptions): Promise<number> {
 async function live(lab: Lab): Promise<number> {
   const observer = await Observer.start(lab);
   const isTerminal = process.stdout.isTTY;
+  let isDefined = lab.record().guests === 0;
   try {
     while (!stop.signal.aborted) {
-      const text = `${labText(lab, observer)}\n${await quorateStatus(lab, observer)}`;
+      isDefined ||= await handOver(lab, observer);
+      const machines = isDefined ? await machinesText(lab, observer) : "";
+      const text = `${labText(lab, observer)}${machines}\n${await quorateStatus(lab, observer)}`;
       // A terminal is redrawn; a file or a pipe gets one picture after the other.
       print(isTerminal ? `\u001b[H\u001b[2J${text}\nCtrl-C ends the lab.` : text);
       await sleep(STATUS_EVERY_MS, undefined, { signal: stop.signal }).catch(() => {});
@@ -76,11 +80,42 @@ async function live(lab: Lab): Promise<number> {
   }
 }
 
-/** `quorate status` as the host says that serves, else the first with power. */
+/** The host that serves, else the first with power. */
+function hostToAsk(lab: Lab, observer: Observer): number | undefined {
+  const powered = lab.record().hosts.filter((host) => host.init !== null && !host.frozen);
+  const ids = powered.map((host) => host.id);
+  return ids.find((id) => id === observer.lastHttp?.host) ?? ids[0];
+}
+
+/** Once a master serves, the guests are the product's, spread over the nodes; false until then. */
+async function handOver(lab: Lab, observer: Observer): Promise<boolean> {
+  const master = observer.lastHttp?.host;
+  if (master === undefined) return false;
+  const ids = lab.record().hosts.map((host) => host.id);
+  const interrupted = new Promise<false>((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve(false), { once: true });
+  });
+  const defined = defineGuests(lab, master, ids, STATUS_EVERY_MS).then(
+    () => true,
+    (error: unknown) => {
+      // Somebody's hypervisor is not there yet: a machine that is known already may be defined again.
+      if (stop.signal.aborted || error instanceof QuorateError) return false;
+      throw error;
+    },
+  );
+  return await Promise.race([defined, interrupted]);
+}
+
+async function machinesText(lab: Lab, observer: Observer): Promise<string> {
+  const asked = lab.record().guests === 0 ? undefined : hostToAsk(lab, observer);
+  if (asked === undefined) return "";
+  return guestLines(await readMachines(lab, asked));
+}
+
+/** `quorate status` as `hostToAsk` says. */
 async function quorateStatus(lab: Lab, observer: Observer): Promise<string> {
   const record = lab.record();
-  const powered = record.hosts.filter((host) => host.init !== null && !host.frozen).map((host) => host.id);
-  const asked = powered.find((id) => id === observer.lastHttp?.host) ?? powered[0];
+  const asked = hostToAsk(lab, observer);
   if (asked === undefined) return "No host has power.";
   const result = await lab.exec(asked, [...record.quorate, "status"], 10_000).catch(() => null);
   if (result === null || stop.signal.aborted) return "";

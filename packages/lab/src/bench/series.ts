@@ -9,7 +9,10 @@ import { loadedQuiet } from "./quiet.ts";
 import type { Sample } from "./results.ts";
 import { latenessOf } from "./stood-still.ts";
 
-export type Series = {
+/** What the table shows of a series. */
+export type ShownSeries = Omit<Series<never>, "take">;
+
+export type Series<Bench = BenchLab> = {
   name: string;
   title: string;
   topology: LabTopology;
@@ -18,7 +21,9 @@ export type Series = {
   /** The values shown, and what each must not exceed (null: shown only). */
   shown: { value: string; statistic: "p99" | "max"; reach: number | null }[];
   /** Takes one sample on a whole cluster; `round` counts the samples of this series. */
-  take: (bench: BenchLab, round: number) => Promise<Sample>;
+  take: (bench: Bench, round: number) => Promise<Sample>;
+  /** After so many samples a new lab is built; missing: one lab for all. */
+  samplesPerLab?: number;
 };
 
 const AT_1000: LabTopology = { ...DEFAULT_TOPOLOGY, tokenMs: 1000 };

@@ -17,7 +17,7 @@ export const STOOD_STILL = "stood_still_ms";
 /** None of it is excused by a machine that does not run: these count in every sample, and make it count. */
 export const ALWAYS_COUNTED: readonly string[] = [
   ...["dual_ms", "stale_answers", "unconverged"],
-  ...["replay_differences", "crashes"],
+  ...["replay_differences", "crashes", "double_starts", "lost_writes"],
 ];
 
 /** By how much the observer itself was late, and for how long the machine stood still, where that is known. */

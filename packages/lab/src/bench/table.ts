@@ -1,5 +1,5 @@
 import type { Sample } from "./results.ts";
-import type { Series } from "./series.ts";
+import type { ShownSeries } from "./series.ts";
 import { summarize } from "./statistics.ts";
 import { ALWAYS_COUNTED, type Sifted, sift } from "./stood-still.ts";
 
@@ -8,7 +8,10 @@ type Row = string[];
 const HEADER: Row = ["what", "value", "n", "aside", "median", "p99", "max", "reach", "", "load"];
 
 /** The figures as a table; every line says whether its reach was kept, and what the machine's load was. */
-export function tableText(series: readonly Series[], samplesOf: (name: string) => readonly Sample[]): string {
+export function tableText(
+  series: readonly ShownSeries[],
+  samplesOf: (name: string) => readonly Sample[],
+): string {
   const rows: Row[] = [HEADER];
   for (const one of series) rows.push(...rowsOf(one, samplesOf(one.name)));
   const widths = HEADER.map((_cell, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
@@ -22,7 +25,7 @@ export function tableText(series: readonly Series[], samplesOf: (name: string) =
   return `${rows.map(line).join("\n")}\n`;
 }
 
-function rowsOf(series: Series, samples: readonly Sample[]): Row[] {
+function rowsOf(series: ShownSeries, samples: readonly Sample[]): Row[] {
   const sifted = sift(samples, series.topology.tokenMs);
   return series.shown.map(({ value, statistic, reach }) => {
     const isAlways = ALWAYS_COUNTED.includes(value);
@@ -52,7 +55,7 @@ function rowsOf(series: Series, samples: readonly Sample[]): Row[] {
 }
 
 function verdict(
-  series: Series,
+  series: ShownSeries,
   value: string,
   sifted: Sifted<Sample>,
   reached: number,

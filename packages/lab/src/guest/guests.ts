@@ -114,3 +114,40 @@ export function domainXml(guest: Guest): string {
 </domain>
 `;
 }
+
+/** A machine that has nothing to boot from and stands at that for ever: for what only counts machines. */
+export function tinyDomainXml(name: string, index: number): string {
+  const digits = index.toString(16).padStart(2, "0");
+  return `<domain type='qemu'>
+  <name>${name}</name>
+  <uuid>51554f52-4154-4500-a000-0000000000${digits}</uuid>
+  <memory unit='MiB'>16</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+  </os>
+  <features>
+    <acpi/>
+    <tcg><tb-cache unit='MiB'>8</tb-cache></tcg>
+  </features>
+  <cpu mode='custom' match='exact' check='none'>
+    <model fallback='forbid'>qemu64</model>
+  </cpu>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>destroy</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <interface type='bridge'>
+      <mac address='52:54:00:51:56:${digits}'/>
+      <source bridge='vmbr0'/>
+      <model type='virtio'/>
+      <rom enabled='no'/>
+    </interface>
+    <controller type='usb' model='none'/>
+    <video><model type='none'/></video>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+`;
+}
