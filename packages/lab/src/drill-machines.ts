@@ -94,7 +94,8 @@ function stuck(what: string): QuorateError {
   return new QuorateError("SERVICE_FAILED", `drill: ${what}`, "The hosts' logs are below.");
 }
 
-const TOLD = new Set(["VIEW_ADOPTED", "NODE_FENCED", "VM_PLACED", "VM_STARTED"]);
+/** The nodes' events, which the drill tells anyway, have the view and the fence. */
+const TOLD = new Set(["VM_PLACED", "VM_STARTED"]);
 
 /** What is decided about the lost guests and their host, in the order in which it becomes known. */
 class MachineTimeline {
