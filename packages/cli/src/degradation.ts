@@ -2,6 +2,7 @@ import type { Reason } from "@quorate/contracts";
 import { LITTLE_ROOM_BYTES } from "@quorate/runtime";
 import type { Snapshot } from "./snapshot.ts";
 import type { Status } from "./status.ts";
+import { machineProblems } from "./status-machines.ts";
 
 /** What was said longer ago than this is called old: the slowest of them repeats itself every second. */
 const OLD_MS = 3000;
@@ -13,6 +14,7 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
     ...(snapshot.report.value?.problems ?? []),
     ...(snapshot.distributor.value?.problems ?? []),
     ...(snapshot.peers.value?.problems ?? []),
+    ...machineProblems(snapshot.machines),
   ];
   const isSaid = (code: string) => services.some((problem) => problem.code === code);
   const found: Reason[] = [];
@@ -45,6 +47,11 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
     if (!isThere) add("service_silent", `journal does not answer: ${problem}.`, { service: "journal" });
   }
   found.push(...services);
+  const { machines } = snapshot;
+  if (machines !== null && machines.value === null && snapshot.report.value !== null) {
+    add("machines_unknown", `What this host knows of machines cannot be had: ${machines.problem}`);
+  }
+  for (const { vm, why } of status.machines?.waiting ?? []) add("machine_waits", why, { vm });
   for (const node of status.nodes) {
     if (node.isLocal || node.state === "joined" || node.state === "unknown") continue;
     const why = status.peers.find(({ id }) => id === node.id)?.reason ?? null;

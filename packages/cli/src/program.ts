@@ -43,8 +43,8 @@ import {
   planMachines,
   showMachine,
   wishMachine,
-  type Wish,
 } from "./commands/machines.ts";
+import type { Wish } from "./machine-lines.ts";
 import { record, replay } from "./commands/recording.ts";
 import { addSimulate } from "./commands/simulate.ts";
 import { completionScript, SHELLS } from "./completion/scripts.ts";

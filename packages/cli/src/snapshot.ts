@@ -30,6 +30,7 @@ import {
 import { openBus } from "./bus-client.ts";
 import { parseConfiguration } from "./configuration-file.ts";
 import { askJournal, type JournalAnswer } from "./journal-source.ts";
+import type { KnownAround } from "./status-machines.ts";
 
 export interface Places {
   runDir?: string | undefined;
@@ -66,6 +67,8 @@ export interface Snapshot {
   peers: Said<{ message: PeersMessage; counters: Record<string, number>; problems: Reason[] }>;
   report: Said<ReportMessage>;
   distributor: Said<DistributorAnswer>;
+  /** Null where the configuration has no section `machines`: nobody is asked then. */
+  machines: Said<KnownAround> | null;
   /** State files that were once refused and still lie there. */
   refusedFiles: RefusedFile[];
   /** Bytes that the file system of the state folder still takes; null when that cannot be known. */
@@ -157,6 +160,8 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
   const durable: Said<EvaluatorState> =
     quorum.value === null ? readDurable(stateDir) : { value: null, ageMs: null, problem: "" };
   const document = readDocument(distributor, stateDir);
+  const isCared = document.config?.machines !== undefined;
+  const machines = isCared ? await askMachines(bus, nodeId, quorum.value?.leader ?? null) : null;
   return {
     ...where,
     nowUs: monotonicUs(),
@@ -166,6 +171,7 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
     peers,
     report,
     distributor,
+    machines,
     durable,
     refusedFiles: listRefused(where),
     stateRoomBytes: roomInBytes(stateDir),
@@ -173,6 +179,26 @@ export async function ask(bus: Bus | null, where: ReturnType<typeof locateNode>)
     journal: { answers: journal.answers, problem: journal.problem },
     ...document,
   };
+}
+
+/** This node, and the master where there is another one: only he knows what waits, and why. */
+async function askMachines(
+  bus: Bus | null,
+  nodeId: NodeId,
+  leader: NodeId | null,
+): Promise<Said<KnownAround>> {
+  const askNode = (node: NodeId) =>
+    said(bus, async (open) => {
+      const value = await open.request("failover-actuator", "machines", node, {}, ASK_LIMIT_MS);
+      return { value, stampUs: monotonicUs() };
+    });
+  const [own, other] = await Promise.all([
+    askNode(nodeId),
+    leader === null || leader === nodeId ? null : askNode(leader),
+  ]);
+  if (own.value === null) return { ...own, value: null };
+  const master = leader === nodeId ? own.value : (other?.value ?? null);
+  return { ...own, value: { own: own.value, master } };
 }
 
 async function said<Value>(

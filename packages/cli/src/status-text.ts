@@ -1,5 +1,6 @@
 import { nodeList } from "./layouts.ts";
 import type { Status } from "./status.ts";
+import { machineRows } from "./status-machines.ts";
 
 /** Marks words; without colour it leaves them as they are. */
 export interface Paint {
@@ -73,6 +74,7 @@ export function statusText(status: Status, paint: Paint = PLAIN): string {
   );
   const ports = status.service.ports.length === 0 ? "" : ` (port ${status.service.ports.join(", ")})`;
   part("Service", `${status.service.state} here${ports}`);
+  if (status.machines !== null) part("Machines", ...machineRows(status.machines));
   if (status.reason !== null) part("Why", status.reason.message);
   part(
     "Degraded",

@@ -1,6 +1,7 @@
 import type { ConfigRef, NodeId, PeerState, Reason, Role } from "@quorate/contracts";
 import { degradation } from "./degradation.ts";
 import { type Snapshot, storedRef } from "./snapshot.ts";
+import { machineGuarantees, type MachinesStatus, machinesStatus } from "./status-machines.ts";
 
 /** One line of `quorate nodes`. */
 export interface NodeLine {
@@ -64,6 +65,8 @@ export interface Status {
     gate: "shut" | "open" | "unknown";
   };
   service: { state: string; ports: number[] };
+  /** Null without a section `machines`, and while nothing is known of them. */
+  machines: MachinesStatus | null;
   disarmedUntil: string | null;
   degraded: Reason[];
   guarantees: Array<{ name: string; inForce: boolean; detail: string }>;
@@ -140,9 +143,10 @@ export function statusOf(snapshot: Snapshot): Status {
       gate: report?.gate ?? "unknown",
     },
     service: { state: report?.service ?? "unknown", ports: config?.ihttpdPorts ?? [] },
+    machines: machinesStatus(snapshot.machines),
     disarmedUntil: quorum?.disarmedUntil ?? config?.disarmedUntil ?? null,
     degraded: [],
-    guarantees: report?.guarantees ?? [],
+    guarantees: [...(report?.guarantees ?? []), ...machineGuarantees(snapshot.machines)],
     reason: quorum?.reason ?? null,
     ages: {
       quorum: snapshot.quorum.ageMs,

@@ -91,6 +91,7 @@ function snapshot(parts: Partial<Snapshot> = {}): Snapshot {
     peers: says({ message: peers, counters: {}, problems: [] }, 50),
     report: says(report, 20),
     distributor: says({ stored: ref, committed: ref, fileNote: null, text: CLUSTER_CONF, problems: [] }, 0),
+    machines: null,
     durable: { value: null, ageMs: null, problem: "" },
     refusedFiles: [],
     stateRoomBytes: 1e9,
