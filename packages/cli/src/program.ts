@@ -296,7 +296,7 @@ function addMachines(program: Command, output: Output, shows: Shows): void {
     shows(command, (options) => wishMachine(options, command.args[0] ?? "", { wanted }));
   }
   const moving = located(vm.command("move"), "act")
-    .description("move it live to NODE and wait until it runs there")
+    .description("move it to NODE, live or by a restart as its policy says, and wait until it runs there")
     .argument("<name>")
     .argument("<node>", "id, name or address");
   shows(moving, (options) =>
@@ -307,10 +307,16 @@ function addMachines(program: Command, output: Output, shows: Shows): void {
   const policy = located(vm.command("policy"), "act")
     .description("how a machine is treated")
     .argument("<name>")
-    .requiredOption("--prio <number>", "higher is started first", wholeNumber(0, PRIO_MAXIMUM));
-  shows(policy, (options) =>
-    wishMachine(options, policy.args[0] ?? "", { prio: policy.opts<{ prio: number }>().prio }),
-  );
+    .option("--prio <number>", "higher is started first", wholeNumber(0, PRIO_MAXIMUM))
+    .addOption(
+      new Option("--move <how>", "live, or shut down and started anew").choices(["live", "restart"]),
+    );
+  shows(policy, (options) => {
+    const wish = policy.opts<{ prio?: number; move?: "live" | "restart" }>();
+    if (wish.prio !== undefined || wish.move !== undefined)
+      return wishMachine(options, policy.args[0] ?? "", wish);
+    throw new QuorateError("USAGE", "Nothing is said of how it is to be treated.", "Add --prio or --move.");
+  });
   const planning = located(program.command("plan"), "act")
     .description("what would happen to the machines, by the code that would do it")
     .requiredOption("--if <what...>", '"node 4 down"');

@@ -5,6 +5,7 @@
  */
 import { CONFIG_DECISIONS } from "./decision-rules-config.ts";
 import { FAILOVER_DECISIONS } from "./decision-rules-failover.ts";
+import { MACHINE_DECISIONS } from "./decision-rules-machines.ts";
 import { MEMBERSHIP_DECISIONS } from "./decision-rules-membership.ts";
 import { JOURNAL_DECISIONS, SHARED_DECISIONS, SUPERVISOR_DECISIONS } from "./decision-rules-node.ts";
 import { QUORUM_DECISIONS } from "./decision-rules-quorum.ts";
@@ -31,7 +32,7 @@ export type DecisionTable = Readonly<Record<string, DecisionRule>>;
 export const DECISION_RULES: Readonly<Record<string, DecisionTable>> = {
   membership: MEMBERSHIP_DECISIONS,
   "quorum-evaluator": QUORUM_DECISIONS,
-  "failover-actuator": FAILOVER_DECISIONS,
+  "failover-actuator": { ...FAILOVER_DECISIONS, ...MACHINE_DECISIONS },
   "config-distributor": CONFIG_DECISIONS,
   supervisor: SUPERVISOR_DECISIONS,
   journal: JOURNAL_DECISIONS,

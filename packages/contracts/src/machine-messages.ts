@@ -43,6 +43,8 @@ export const VmRecordSchema = z.object({
   storage: z.enum(["shared", "local"]),
   /** The storages that its disks need, by name, sorted. */
   storages: z.array(z.string()),
+  /** How it leaves a host that is drained, or is moved: `live` unless it says `restart` (shut down there, started here). */
+  move: z.enum(["live", "restart"]).optional(),
   /** False when something of it passes by the gates (macvtap, hostdev …): a lease alone does not fence it. */
   gated: z.boolean(),
   /**

@@ -102,7 +102,12 @@ export const REQUESTS = {
     },
     /** Other wishes for a machine that this node owns. `undefined` gives it up; its disks stay. */
     "machine-wish": {
-      request: z.object({ vm: VmIdSchema, wanted: WISH.nullable(), prio: z.int().nullable() }),
+      request: z.object({
+        vm: VmIdSchema,
+        wanted: WISH.nullable(),
+        prio: z.int().nullable(),
+        move: z.enum(["live", "restart"]).nullable(),
+      }),
       answer: answer({}),
     },
     /** At the master: move it live. Answers when the order is taken. */

@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, "../../..");
 const SOURCES: Record<string, string[]> = {
   membership: ["packages/core-membership/src/*.ts", "services/membership/src/**/*.ts"],
   "quorum-evaluator": ["packages/core-quorum/src/*.ts", "services/quorum-evaluator/src/*.ts"],
-  "failover-actuator": ["packages/core-failover/src/*.ts", "services/failover-actuator/src/*.ts"],
+  "failover-actuator": ["packages/core-failover/src/**/*.ts", "services/failover-actuator/src/*.ts"],
   "config-distributor": ["packages/core-config/src/*.ts", "services/config-distributor/src/*.ts"],
   supervisor: ["packages/cli/src/node-run/*.ts"],
   journal: ["services/journal/src/*.ts"],

@@ -381,6 +381,55 @@ describe("the master's care for machines", () => {
   });
 });
 
+describe("a machine that is not to be moved live", () => {
+  const drained = (change: Partial<VmRecord> = {}) => {
+    const desk = standing({ move: "restart", ...change });
+    const { config } = desk.state;
+    desk.input({ kind: "config", config: { ...config, policy: { ...OPEN_POLICY, blocked: [2] } } });
+    desk.go([1, 2, 3], 300_000);
+    return desk;
+  };
+  const over = (desk: Desk) =>
+    desk.hosts.set(2, {
+      copies: [],
+      records: [record({ move: "restart", released: { to: null } })],
+      change: {},
+    });
+
+  it("is shut down first, and started elsewhere only when its owner's disk says that it is over", () => {
+    const desk = drained();
+    expect(desk.orderTo(2)).toMatchObject({ kind: "stop", placement: OLD });
+    desk.go([1, 2, 3], 30_000_000);
+    expect(desk.runsAt()).toEqual([]);
+    expect(desk.codes).not.toContain("VM_PLACED");
+    over(desk);
+    desk.go([1, 2, 3], 300_000);
+    expect(desk.runsAt()).toHaveLength(1);
+    expect(desk.runsAt()).not.toContain(2);
+    expect(desk.codes).not.toContain("VM_FAILED");
+  });
+
+  it("goes where it was asked to go, and elsewhere if that host is gone by then", () => {
+    for (const gone of [false, true]) {
+      const desk = standing({ move: "restart" });
+      desk.input({ kind: "move", vm: "a", to: 3 });
+      desk.go([1, 2, 3], 300_000);
+      expect(desk.orderTo(2)).toMatchObject({ kind: "stop" });
+      if (gone) desk.fence(3);
+      over(desk);
+      desk.go(gone ? [1, 2] : [1, 2, 3], 1_000_000);
+      expect(desk.runsAt()).toEqual([gone ? 1 : 3]);
+    }
+  });
+
+  it("is placed at once when its host dies in between", () => {
+    const desk = drained();
+    desk.fence(2);
+    desk.judge();
+    expect(desk.runsAt()).toHaveLength(1);
+  });
+});
+
 describe("what would happen without some nodes", () => {
   it("is what then does happen, and changes nothing by being asked", () => {
     const desk = standing();

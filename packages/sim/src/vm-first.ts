@@ -19,6 +19,8 @@ export function firstRecords(names: readonly string[], index: number, hosts: num
       wanted: "running",
       storage: "shared",
       storages: ["san"],
+      // One of each three is shut down and started anew where the others are moved live.
+      ...(vm.endsWith("3") ? { move: "restart" as const } : {}),
       gated: true,
       released: null,
     }));

@@ -265,7 +265,13 @@ export class MachineHost {
   }
 
   wish(vm: string, wanted: "running" | "stopped" | "undefined") {
-    return this.bus.request("failover-actuator", "machine-wish", this.id, { vm, wanted, prio: null }, 2000);
+    return this.bus.request(
+      "failover-actuator",
+      "machine-wish",
+      this.id,
+      { vm, wanted, prio: null, move: null },
+      2000,
+    );
   }
 
   async ask() {

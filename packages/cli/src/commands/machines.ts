@@ -2,7 +2,14 @@ import { readFileSync } from "node:fs";
 import { type NodeId, QuorateError } from "@quorate/contracts";
 import type { Answer, Bus } from "@quorate/runtime";
 import { findNode, parseConfiguration } from "../configuration-file.ts";
-import { type KnownMachines, machineLines, type MachineLine, machineTable, relocatable, type Wish } from "../machine-lines.ts";
+import {
+  type KnownMachines,
+  machineLines,
+  type MachineLine,
+  machineTable,
+  relocatable,
+  type Wish,
+} from "../machine-lines.ts";
 import type { Shown } from "../output.ts";
 import type { Places } from "../snapshot.ts";
 import { withBus } from "./change.ts";
@@ -19,7 +26,10 @@ async function ask(bus: Bus, node: NodeId): Promise<KnownMachines> {
 }
 
 /** What this node knows, with the master's decisions where there is one who can be asked. */
-async function lookAround(bus: Bus, nodeId: NodeId): Promise<{ own: KnownMachines; master: KnownMachines | null }> {
+async function lookAround(
+  bus: Bus,
+  nodeId: NodeId,
+): Promise<{ own: KnownMachines; master: KnownMachines | null }> {
   const own = await ask(bus, nodeId);
   const { quorum } = await bus.request("quorum-evaluator", "status", nodeId, {}, ASK_LIMIT_MS);
   if (quorum.leader === null) return { own, master: null };
@@ -125,7 +135,7 @@ async function nodeNamed(bus: Bus, nodeId: NodeId, wanted: string): Promise<Node
 export async function wishMachine(
   places: Places,
   vm: string,
-  wish: { wanted?: Wish; prio?: number },
+  wish: { wanted?: Wish; prio?: number; move?: "live" | "restart" },
 ): Promise<Shown> {
   return withBus(places, async (bus, { nodeId }) => {
     const { own, master } = await lookAround(bus, nodeId);
@@ -137,14 +147,19 @@ export async function wishMachine(
         "It is being placed: try again in a moment; see quorate vm show.",
       );
     }
-    const body = { vm, wanted: wish.wanted ?? null, prio: wish.prio ?? null };
+    const body = { vm, wanted: wish.wanted ?? null, prio: wish.prio ?? null, move: wish.move ?? null };
     await bus.request("failover-actuator", "machine-wish", node, body, ASK_LIMIT_MS);
-    const said = wish.wanted === undefined ? `has the priority ${wish.prio}` : `is to be ${wish.wanted}`;
-    return { json: { vm, node, ...wish }, text: `${vm} on node ${node} ${said}.\n` };
+    const said = [
+      ...(wish.wanted === undefined ? [] : [`is to be ${wish.wanted}`]),
+      ...(wish.prio === undefined ? [] : [`has the priority ${wish.prio}`]),
+      ...(wish.move === "live" ? ["is moved live"] : []),
+      ...(wish.move === "restart" ? ["is shut down and started anew where others are moved live"] : []),
+    ];
+    return { json: { vm, node, ...wish }, text: `${vm} on node ${node} ${said.join(", ")}.\n` };
   });
 }
 
-/** Moves a machine live, and waits until it is there or the move is broken off. */
+/** Moves a machine as its policy says, and waits until it is there or the move is broken off. */
 export async function moveMachine(
   places: Places,
   vm: string,

@@ -104,7 +104,7 @@ function ownerOrder(turn: RelocatorTurn, node: NodeId, entry: Entry): VmOrder | 
   if (moving !== null && isSameCopy(copyAt(turn, moving.to, vm), moving.target)) {
     return { kind: "migrate", vm, placement, to: moving.to, target: moving.target };
   }
-  if (record.wanted !== "running") return { kind: "stop", vm, placement };
+  if (record.wanted !== "running" || entry.leavingFor !== null) return { kind: "stop", vm, placement };
   const waitUs = Math.max(0, entry.notBeforeUs - turn.nowUs);
   return { kind: "run", vm, placement, record, waitUs };
 }

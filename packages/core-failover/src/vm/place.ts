@@ -131,7 +131,7 @@ export function planVmOf(
     prio: record.prio,
     at: null,
     only: only.length === nodes.length ? null : only,
-    avoid: entry.tries,
+    avoid: entry.leavingFor === null ? entry.tries : nodes.filter((node) => node !== entry.leavingFor),
   };
 }
 
@@ -160,6 +160,7 @@ export function give(turn: RelocatorTurn, entry: Entry, node: NodeId): void {
   entry.owner = node;
   entry.placement = { term: reign.term, number: reign.counter };
   entry.moving = null;
+  entry.leavingFor = null;
   entry.givenAtUs = nowUs;
   // The host counts the wait on its own clock, which may run faster.
   const waitUs = Math.max(0, settledAtUs(turn, entry.vm) - nowUs);

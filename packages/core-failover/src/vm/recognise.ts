@@ -41,6 +41,7 @@ export function entryOf(vm: VmId, owner: NodeId | null, placement: PlacementName
     owner,
     placement,
     moving: null,
+    leavingFor: null,
     givenAtUs: 0,
     notBeforeUs: 0,
     tries: [],

@@ -43,6 +43,8 @@ export interface Entry {
   /** The newest placement given or recognised. */
   placement: PlacementName;
   moving: Moving | null;
+  /** Shut down where it is, to be started there if it still can be. */
+  leavingFor: NodeId | null;
   givenAtUs: number;
   /** The owner's start waits until then, on this clock. */
   notBeforeUs: number;

@@ -62,6 +62,8 @@ function comeToNothing(turn: RelocatorTurn, entry: Entry, why: string): void {
   if (owner === null) return;
   entry.owner = null;
   entry.moving = null;
+  // It was asked to end: not a failure, and nothing to wait for.
+  if (entry.leavingFor !== null) return;
   const record = newestRecord(turn, vm)?.record;
   if (record?.wanted !== "running") return;
   entry.failures += 1;
@@ -131,6 +133,7 @@ export function beginMoves(turn: RelocatorTurn): void {
     const entry = reign.table[vm];
     const newest = newestRecord(turn, vm);
     if (entry === undefined || newest === null || entry.owner === null || entry.moving !== null) continue;
+    if (entry.leavingFor !== null) continue;
     const asked = reign.moves[vm];
     if (asked === entry.owner) delete reign.moves[vm];
     const wanted = asked !== undefined || blocked.includes(entry.owner);
@@ -138,6 +141,10 @@ export function beginMoves(turn: RelocatorTurn): void {
     const target = asked ?? targetOf(turn, entry, newest);
     if (target === null || target === entry.owner) continue;
     if (!canReceive(turn, entry, newest.record, target)) continue;
+    if (newest.record.move === "restart") {
+      restartThere(turn, entry, target);
+      continue;
+    }
     reign.counter += 1;
     entry.moving = {
       to: target,
@@ -150,6 +157,15 @@ export function beginMoves(turn: RelocatorTurn): void {
     const message = `${vm} is moved live from node ${entry.owner} to node ${target}.`;
     turn.reasons.push({ code: "VM_MOVING", message, facts: { vm, from: entry.owner, to: target } });
   }
+}
+
+/** Its owner is told to shut it down; once the owner's disk says that it is over, it is placed like any other. */
+function restartThere(turn: RelocatorTurn, entry: Entry, target: NodeId): void {
+  const { vm, owner } = entry;
+  entry.leavingFor = target;
+  delete turn.reign.moves[vm];
+  const message = `${vm} is shut down on node ${owner} to be started on node ${target}.`;
+  turn.reasons.push({ code: "VM_RESTARTING", message, facts: { vm, from: owner, to: target } });
 }
 
 function isMovable(turn: RelocatorTurn, entry: Entry, record: VmRecord): boolean {

@@ -286,6 +286,6 @@ export const MACHINES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: RUNS,
+    attempts: [...RUNS, seedsOf("machines-mixed", 400), ...OWN_WORLD],
   },
 ];

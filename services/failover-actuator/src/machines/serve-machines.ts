@@ -13,7 +13,7 @@ export function serveMachines(bus: Bus, room: MachineRoom): BusSubscription[] {
   return [
     bus.serve(service, "machines", () => describe(room)),
     bus.serve(service, "machine-define", ({ xml, prio, wanted }) => define(room, xml, prio, wanted)),
-    bus.serve(service, "machine-wish", ({ vm, wanted, prio }) => wish(room, vm, wanted, prio)),
+    bus.serve(service, "machine-wish", ({ vm, ...wishes }) => wish(room, vm, wishes)),
     bus.serve(service, "machine-move", ({ vm, to }) => move(room, vm, to)),
     bus.serve(service, "machine-definition", async ({ digest }) => {
       const { xml } = await room.definitions.get(digest, []);
@@ -30,12 +30,14 @@ function describe(room: MachineRoom) {
   return {
     report: host.copiesSeenAtUs === null ? null : own,
     reports: room.reports,
-    table: Object.values(relocator.reign?.table ?? {}).map(({ vm, owner, placement, moving }) => ({
-      vm,
-      owner,
-      placement,
-      movingTo: moving?.to ?? null,
-    })),
+    table: Object.values(relocator.reign?.table ?? {}).map(
+      ({ vm, owner, placement, moving, leavingFor }) => ({
+        vm,
+        owner,
+        placement,
+        movingTo: moving?.to ?? leavingFor,
+      }),
+    ),
     blocked: Object.entries(relocator.blocked).map(([vm, reason]) => ({ vm, reason })),
     obstacles: records.flatMap(({ vm, definition }) => {
       const obstacles = room.definitions.peek(definition)?.meaning.obstacles ?? [];
@@ -126,7 +128,13 @@ async function refuseClash(room: MachineRoom, vm: string, uuid: string): Promise
   );
 }
 
-function wish(room: MachineRoom, vm: string, wanted: Wish | null, prio: number | null) {
+interface Wishes {
+  readonly wanted: Wish | null;
+  readonly prio: number | null;
+  readonly move: VmRecord["move"] | null;
+}
+
+function wish(room: MachineRoom, vm: string, { wanted, prio, move }: Wishes) {
   const found = room.inventory().find((each) => each.record.vm === vm);
   const record = room.machines.host.vms[vm]?.record ?? null;
   if (record === null || record.wanted === "undefined" || found?.node !== room.machines.host.config.node) {
@@ -141,7 +149,12 @@ function wish(room: MachineRoom, vm: string, wanted: Wish | null, prio: number |
   const { placement: _placement, revision: _revision, released: _released, ...kept } = record;
   room.machines.toHost({
     kind: "define",
-    record: { ...kept, wanted: wanted ?? record.wanted, prio: prio ?? record.prio },
+    record: {
+      ...kept,
+      wanted: wanted ?? record.wanted,
+      prio: prio ?? record.prio,
+      ...(move === null ? {} : { move }),
+    },
   });
   return {};
 }
