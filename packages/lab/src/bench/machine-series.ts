@@ -123,7 +123,7 @@ export const MACHINE_SERIES: readonly Series<MachineBench>[] = [
     title: "host with 20 tiny machines cut off alone",
     topology: { ...TOPOLOGY, guests: 1 },
     n: 3,
-    // Afterwards they are spread over the other hosts.
+    // Each on a host that has none of them yet.
     samplesPerLab: 1,
     shown: [{ value: "paused_ms", statistic: "max", reach: 2 * TOKEN_MS }],
     take: takeManyPaused,

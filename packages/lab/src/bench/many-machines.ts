@@ -1,5 +1,5 @@
 /** Many machines on one host: enough that it takes time to pause them one after the other. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineMachines, readMachines } from "../guest/care.ts";
 import { DEFINITION_FOLDER, tinyDomainXml } from "../guest/guests.ts";
@@ -11,6 +11,7 @@ import type { Sample } from "./results.ts";
 import { latenessOf } from "./stood-still.ts";
 
 const COUNT = 20;
+const DISK_BYTES = 64 * 1024;
 const LOOK_MS = 500;
 const PAUSE_LIMIT_MS = 30_000;
 
@@ -42,6 +43,11 @@ export async function takeManyPaused(bench: MachineBench, round: number): Promis
 function writeDefinitions(bench: MachineBench, host: number, names: readonly string[]): void {
   const folder = join(hostDir(bench.lab.record(), host), "etc", DEFINITION_FOLDER.split("/").at(-1) ?? "");
   mkdirSync(folder, { recursive: true });
-  for (const [index, name] of names.entries())
+  for (const [index, name] of names.entries()) {
     writeFileSync(join(folder, `${name}.xml`), tinyDomainXml(name, index));
+    const disk = join(folder, `${name}.raw`);
+    writeFileSync(disk, Buffer.alloc(DISK_BYTES));
+    // QEMU is nobody in particular.
+    chmodSync(disk, 0o666);
+  }
 }

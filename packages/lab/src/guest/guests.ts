@@ -55,7 +55,8 @@ export function machinesSection(count: number): string[] {
     `\t\tport: ${diskPort}`,
     "\t}",
   ]);
-  return ["machines {", ...storage, "}"];
+  // All hosts share this machine's few cores: they are not what says how many guests there may be.
+  return ["machines {", "\tvcpu_percent: 2000", ...storage, "}"];
 }
 
 /** What an operator would hand to `quorate vm define`: nothing in it knows of us. */
@@ -115,7 +116,10 @@ export function domainXml(guest: Guest): string {
 `;
 }
 
-/** A machine that has nothing to boot from and stands at that for ever: for what only counts machines. */
+/**
+ * A machine that has nothing to boot from and stands at that for ever: for what only counts machines. Its disk, an empty
+ * file beside its definition, lies on one host only, so it runs there or nowhere.
+ */
 export function tinyDomainXml(name: string, index: number): string {
   const digits = index.toString(16).padStart(2, "0");
   return `<domain type='qemu'>
@@ -138,6 +142,11 @@ export function tinyDomainXml(name: string, index: number): string {
   <on_crash>destroy</on_crash>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw'/>
+      <source file='${DEFINITION_FOLDER}/${name}.raw'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
     <interface type='bridge'>
       <mac address='52:54:00:51:56:${digits}'/>
       <source bridge='vmbr0'/>
