@@ -86,7 +86,7 @@ export const MACHINES: readonly Mutation[] = [
       },
     ],
     breaks: "safety",
-    attempts: RUNS,
+    attempts: [...RUNS, seedsOf("machines-restart-near-cut", 100), ...OWN_WORLD],
   },
   {
     name: "order-is-not-older",
@@ -241,7 +241,7 @@ export const MACHINES: readonly Mutation[] = [
       STRAYS_COME_BACK,
     ],
     breaks: "safety",
-    attempts: [seedsOf("machines-away-and-back", 50)],
+    attempts: [seedsOf("machines-away-and-back", 200), seedsOf("machines-mixed", 100)],
   },
   {
     name: "no-return-with-anothers-copy",
