@@ -84,6 +84,52 @@ describe("quorate why names the cause", () => {
       /vmbr0: carrier down since 10:01:00\.500/,
     ],
     [
+      "a process was killed after the cable had been plugged in again",
+      [
+        ...MASTER,
+        [57_000, A, "CARRIER", "vmbr0: carrier down."],
+        [58_000, A, "CARRIER", "vmbr0: carrier up."],
+        ...LOST,
+        [
+          61_200,
+          S,
+          "process_exit",
+          "quorum-evaluator ended.",
+          { facts: { process: Q, how: "killed by SIGKILL" } },
+        ],
+      ],
+      "process-killed",
+      /quorum-evaluator of this node was killed by SIGKILL/,
+    ],
+    [
+      "a cable that had been plugged in again, when nothing else explains it",
+      [
+        ...MASTER,
+        [57_000, A, "CARRIER", "vmbr0: carrier down."],
+        [58_000, A, "CARRIER", "vmbr0: carrier up."],
+        ...LOST,
+      ],
+      "no-carrier",
+      /vmbr0: carrier down since 10:00:57/,
+    ],
+    [
+      "a process was killed seconds after an address was missing",
+      [
+        ...MASTER,
+        [57_000, M, "ADDRESS_MISSING", "No address of this host fits ring 0."],
+        ...LOST,
+        [
+          61_200,
+          S,
+          "process_exit",
+          "quorum-evaluator ended.",
+          { facts: { process: Q, how: "killed by SIGKILL" } },
+        ],
+      ],
+      "process-killed",
+      /killed by SIGKILL/,
+    ],
+    [
       "all processes were frozen, noticed after the fact",
       [
         ...MASTER,

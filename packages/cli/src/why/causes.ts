@@ -109,19 +109,43 @@ const HIGH_PRESSURE_PERCENT = 20;
 
 /** What went wrong on this host itself, the most fundamental first. */
 function ownTrouble(near: readonly JournalRow[], headline: JournalRow): Cause | null {
+  const link = carrier(near);
+  const dead = killed(near);
+  // A cable ends no process: one that ended after the link was lost is the later trouble, and an own one.
+  const isOutdated = link !== null && (isBackBefore(near, link.rows, headline) || isLater(dead, link));
   return (
     kernelPaused(near) ??
     stopped(near, SURE_STALL_MS) ??
-    carrier(near) ??
+    (isOutdated ? null : link) ??
     disk(near) ??
     crashed(near) ??
-    killed(near) ??
+    dead ??
     stopped(near, LONG_STALL_MS) ??
     busAway(near) ??
     filter(near) ??
     clockStep(near) ??
     operator(near, headline) ??
+    link ??
     stopped(near, 0)
+  );
+}
+
+function isLater(left: Cause | null, right: Cause): boolean {
+  const [from] = left?.rows ?? [];
+  const [than] = right.rows;
+  return from !== undefined && than !== undefined && from.wallMs > than.wallMs;
+}
+
+/** Whether the link was there again by then: what was lost before that explains it only when nothing else does. */
+function isBackBefore(
+  near: readonly JournalRow[],
+  lost: readonly JournalRow[],
+  headline: JournalRow,
+): boolean {
+  const lostAtMs = lost[0]?.wallMs ?? headline.wallMs;
+  return near.some(
+    ({ code, message, wallMs }) =>
+      code === "CARRIER" && message.endsWith("up.") && wallMs > lostAtMs && wallMs < headline.wallMs,
   );
 }
 
