@@ -155,6 +155,17 @@ export class Checker {
     if (lease !== undefined && lease.term <= term) lease.untilUs = Math.min(lease.untilUs, this.world.nowUs);
   }
 
+  /**
+   * A late acknowledgement may show only afterwards that a lease ran on for a while: nobody ever said so, and it is from
+   * that end that a token counts.
+   */
+  noteLeaseEnd(host: Host, term: number | null, masterLeaseEndUs: number): void {
+    const known = this.leases.get(host.id);
+    if (known === undefined || term !== known.term || known.life !== host.evaluator.life) return;
+    if (masterLeaseEndUs >= host.localUs()) return;
+    known.untilUs = Math.max(known.untilUs, host.clock.realUs(masterLeaseEndUs));
+  }
+
   /** INV-7: who is out has no lease. INV-2: one master lease at any instant; one that lapsed for a token, or was released, never comes back. */
   noteGrant(host: Host, grant: GrantMessage): void {
     const nowUs = this.world.nowUs;

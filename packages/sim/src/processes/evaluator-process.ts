@@ -147,6 +147,7 @@ export class EvaluatorProcess extends Process {
     if (this.state === null) return null;
     const nowUs = this.host.localUs();
     const result = stepQuorum(this.state, { ...input, nowUs, drainedUs: this.drainedUs });
+    this.host.world.checker.noteLeaseEnd(this.host, result.state.wonTerm, result.state.masterLeaseEndUs);
     this.state = result.state;
     this.readAhead(nowUs);
     for (const reason of result.reasons) this.host.tellReason(this.name, reason);
