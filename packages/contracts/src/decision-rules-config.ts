@@ -69,8 +69,9 @@ export const CONFIG_DECISIONS = {
   },
   NOT_LISTED: {
     weight: "important",
-    rule: "While nobody leads, a document in which this node does not stand is not run on (ADR 14).",
-    otherwise: "A master who vouches for it, or a document that lists this node.",
+    rule: "A document in which this node does not stand is not run on while nobody leads, nor when it is older than the one that lists this node (ADR 14).",
+    otherwise:
+      "A master who vouches for it with a version that is not older, or a document that lists this node.",
   },
   VERSION_MISMATCH: {
     weight: "important",

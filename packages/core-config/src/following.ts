@@ -1,4 +1,10 @@
-import { compareConfigRefs, type ConfigRef, type QuorumMessage, type Reason } from "@quorate/contracts";
+import {
+  type ClusterConfig,
+  compareConfigRefs,
+  type ConfigRef,
+  type QuorumMessage,
+  type Reason,
+} from "@quorate/contracts";
 import { formatRef, sameContent } from "./documents.ts";
 import {
   canPersist,
@@ -182,17 +188,34 @@ function objectionToFetched(
     const message = `The document says config_version ${config.configVersion}, its stamp version ${ref.version}.`;
     return { reason: { code: "VERSION_MISMATCH", message, facts }, forUs: REFUSED_FOR_US };
   }
-  if (fetching.leaderless && !config.nodes.some(({ id }) => id === draft.state.self)) {
-    // It may be older than this node's admission. Run on, it would make the node deaf to whoever admits it.
-    const message = `Node ${fetching.from} has version ${ref.version}, which does not list this node; without a master to vouch for it this node goes on with its own.`;
-    return { reason: { code: "NOT_LISTED", message, facts }, forUs: REFUSED_FOR_US };
-  }
+  const missing = objectionToMissingFrom(config, draft, fetching, ref);
+  if (missing !== null)
+    return { reason: { code: "NOT_LISTED", message: missing, facts }, forUs: REFUSED_FOR_US };
   const dangerous = config.notHonoured.find((entry) => entry.dangerous);
   if (dangerous !== undefined) {
     const message = `line ${dangerous.line}: ${dangerous.message} ${dangerous.hint}`;
     return { reason: { code: "NOT_HONOURED", message, facts }, forUs: REFUSED_FOR_US };
   }
   return null;
+}
+
+/**
+ * A list without this node may be older than its own admission. Run on, it would make the node deaf to whoever admits
+ * it (ADR 14). Only a master's word that is not older than the list with this node in it means that it was taken off.
+ */
+function objectionToMissingFrom(
+  config: ClusterConfig,
+  { state }: Draft,
+  { from, leaderless }: Fetching,
+  ref: ConfigRef,
+): string | null {
+  const isListedIn = ({ nodes }: ClusterConfig): boolean => nodes.some(({ id }) => id === state.self);
+  if (isListedIn(config)) return null;
+  if (leaderless)
+    return `Node ${from} has version ${ref.version}, which does not list this node; without a master to vouch for it this node goes on with its own.`;
+  const own = state.stored.ref.version;
+  if (ref.version >= own || !isListedIn(state.config)) return null;
+  return `Master ${from} has version ${ref.version}, which does not list this node; version ${own}, which does, is newer, and this node goes on with it.`;
 }
 
 /** What was asked for under one mastership must not arrive under the next as if it were its own. */

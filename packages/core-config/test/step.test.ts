@@ -341,25 +341,44 @@ describe("a node that knows of no leader", () => {
     expect(hand.quorum({ ...led, stored: refOf(5, newest) })).toEqual([]);
   });
 
+  /** Answers what the hand has just asked for. */
+  function answered(hand: Hand, [fetch]: readonly RegisterEffect[], text: string): readonly RegisterEffect[] {
+    if (fetch?.kind !== "fetch") throw new Error("nothing was fetched");
+    const reason = { code: "TEST", message: "test" };
+    return hand.give({ kind: "fetched", attempt: fetch.attempt, ref: fetch.ref, text, reason });
+  }
+
+  const listed = [...nodes, { id: 4, prio: 50 }];
+
   it("does not run on a document that it does not stand in: it may be older than its own admission", () => {
-    const hand = new Hand(4, documentText(1, [...nodes, { id: 4, prio: 50 }]));
+    const hand = new Hand(4, documentText(1, listed));
     hand.quorum(alone);
     const without = documentText(7, nodes);
     hint(hand, 3, 4, without);
     hand.nowUs += 3_000_000;
-    const [fetch] = hand.quorum(alone);
-    if (fetch?.kind !== "fetch") throw new Error("nothing was fetched");
-    const reason = { code: "TEST", message: "test" };
-    const answer = {
-      kind: "fetched",
-      attempt: fetch.attempt,
-      ref: fetch.ref,
-      text: without,
-      reason,
-    } as const;
-    expect(hand.give(answer)).toEqual([]);
+    expect(answered(hand, hand.quorum(alone), without)).toEqual([]);
     expect(hand.state.config.nodes.map(({ id }) => id)).toContain(4);
     expect(registerProblems(hand.state, hand.nowUs).map(({ code }) => code)).toContain("NOT_LISTED");
+  });
+
+  /** A document without this node, told by a master while the own list is of version 8. */
+  function toldWithout(version: number): Hand {
+    const hand = new Hand(4, documentText(8, listed));
+    const without = documentText(version, nodes);
+    hint(hand, 3, 2, without);
+    const taken = answered(hand, hand.quorum({ role: "slave", leader: 3, term: 2 }), without);
+    if (taken.length > 0) hand.persist(taken);
+    return hand;
+  }
+
+  it("does not run on what a master of long ago had, told in a datagram that was under way for seconds", () => {
+    const { state, nowUs } = toldWithout(5);
+    expect(state.config.nodes.map(({ id }) => id)).toEqual([1, 2, 3, 4]);
+    expect(registerProblems(state, nowUs).map(({ code }) => code)).toContain("NOT_LISTED");
+  });
+
+  it("runs on the list of a master who has taken it off", () => {
+    expect(toldWithout(8).state.config.nodes.map(({ id }) => id)).toEqual([1, 2, 3]);
   });
 
   it("whose disk went back behind what nobody has any more takes what the cluster has by now", () => {

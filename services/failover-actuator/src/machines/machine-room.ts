@@ -107,7 +107,8 @@ export class MachineRoom {
   /** Takes up what the disk says, shuts what it does not know, and begins. */
   static async open(options: MachineRoomOptions, config: ClusterConfig): Promise<MachineRoom> {
     const { context, logger } = options;
-    const settings = settingsOf(config, context.nodeId, Date.now());
+    const wallMs = Date.now();
+    const settings = settingsOf(config, context.nodeId, wallMs);
     if (settings === null) throw new Error("a machine room without the section machines");
     const store = new RecordStore(context.stateDir);
     const incarnation = await store.beginLife(logger);
@@ -115,7 +116,7 @@ export class MachineRoom {
     await room.#holdKnown();
     room.#listen();
     room.machines.start();
-    room.#followMaintenance();
+    room.#followMaintenance(wallMs);
     void room.#askCapacity();
     return room;
   }
@@ -128,18 +129,22 @@ export class MachineRoom {
 
   /** Runs on another document from now on; it has the section `machines` too. */
   configure(config: ClusterConfig): void {
-    const settings = settingsOf(config, this.#options.context.nodeId, Date.now());
+    const wallMs = Date.now();
+    const settings = settingsOf(config, this.#options.context.nodeId, wallMs);
     if (settings === null) return;
     this.#config = config;
     this.holder.configure(settings.machines.storage);
     this.machines.configure(settings);
-    this.#followMaintenance();
+    this.#followMaintenance(wallMs);
   }
 
-  /** A maintenance ends by itself: no document comes then. */
-  #followMaintenance(): void {
+  /**
+   * A maintenance ends by itself: no document comes then. `wallMs` is the time by which the settings in force were made:
+   * read anew here, a maintenance that ends between the two readings would never end for the settings.
+   */
+  #followMaintenance(wallMs: number): void {
     clearTimeout(this.#maintenanceTimer);
-    const delayMs = maintenanceCheckMs(this.#config, Date.now());
+    const delayMs = maintenanceCheckMs(this.#config, wallMs);
     if (delayMs === null || this.#closed) return;
     this.#maintenanceTimer = setTimeout(() => this.configure(this.#config), delayMs);
   }
