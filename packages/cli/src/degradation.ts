@@ -3,6 +3,7 @@ import { LITTLE_ROOM_BYTES } from "@quorate/runtime";
 import type { Snapshot } from "./snapshot.ts";
 import type { Status } from "./status.ts";
 import { machineProblems } from "./status-machines.ts";
+import { lostStorageText } from "./status-storages.ts";
 
 /** What was said longer ago than this is called old: the slowest of them repeats itself every second. */
 const OLD_MS = 3000;
@@ -51,6 +52,8 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
   if (machines !== null && machines.value === null && snapshot.report.value !== null) {
     add("machines_unknown", `What this host knows of machines cannot be had: ${machines.problem}`);
   }
+  for (const lost of status.machines?.lostStorages ?? [])
+    add("storage_gone", lostStorageText(lost), { storage: lost.storage });
   for (const { vm, why } of status.machines?.waiting ?? []) add("machine_waits", why, { vm });
   for (const node of status.nodes) {
     if (node.isLocal || node.state === "joined" || node.state === "unknown") continue;

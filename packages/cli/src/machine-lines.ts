@@ -20,7 +20,11 @@ export interface MachineLine {
   readonly storage: VmRecord["storage"];
   /** Why a lease alone does not fence it; empty when it does. */
   readonly obstacles: readonly string[];
+  /** Its host has a power device, which fences what a lease does not. */
+  readonly hasDevice: boolean;
   readonly movingTo: NodeId | null;
+  /** What is wrong with it where it is: its storage that does not answer that node, a resume that does not last. */
+  readonly troubles: readonly string[];
   /** Why it does not run though it should; null when it does, or nobody leads. */
   readonly blocked: string | null;
 }
@@ -49,7 +53,9 @@ export function machineLines(own: KnownMachines, master: KnownMachines | null): 
         vcpus: record.vcpus,
         storage: record.storage,
         obstacles: obstaclesOf(own, master, record),
+        hasDevice: own.powerDevices?.includes(node ?? newest.node) === true,
         movingTo: entry?.movingTo ?? null,
+        troubles: troublesOf(reports, node, record),
         blocked,
       },
     ];
@@ -67,6 +73,13 @@ function newestOf(reports: readonly VmReport[], vm: string): { node: NodeId; rec
     return r[0] - l[0] || r[1] - l[1] || r[2] - l[2];
   });
   return all[0] ?? null;
+}
+
+function troublesOf(reports: readonly VmReport[], node: NodeId | null, record: VmRecord): string[] {
+  const report = reports.find((each) => each.node === node);
+  if (report === undefined || record.wanted !== "running") return [];
+  const gone = record.storages.filter((storage) => report.storageGone.includes(storage));
+  return gone.map((storage) => `its storage ${storage} does not answer node ${report.node}`);
 }
 
 function stateOf(copy: CopyReport | undefined): string {
@@ -97,9 +110,19 @@ const COLUMNS = [
 ];
 
 /** Said beforehand, not after the failure. */
-export function relocatable({ storage, obstacles }: MachineLine): string {
+export function relocatable({ storage, obstacles, hasDevice }: MachineLine): string {
   if (storage === "local") return "no: local disk";
-  return obstacles.length === 0 ? "yes" : "not by lease";
+  if (obstacles.length === 0) return "yes";
+  return hasDevice ? "by power device" : "not by lease";
+}
+
+/** What it takes to start it elsewhere when its host is silent; null where the lease is enough, or nothing is. */
+export function proofNeeded({ storage, obstacles, hasDevice, node, keeper }: MachineLine): string | null {
+  if (storage === "local" || obstacles.length === 0) return null;
+  const host = node ?? keeper;
+  return hasDevice
+    ? `when node ${host} is silent, its power device switches it off first`
+    : `when node ${host} is silent, it waits until you switch it off and say so: quorate node confirm-off ${host}`;
 }
 
 export function machineTable(lines: readonly MachineLine[]): string {
@@ -112,8 +135,9 @@ export function machineTable(lines: readonly MachineLine[]): string {
       .join("  ")
       .trimEnd(),
   );
-  const notes = lines.flatMap(({ vm, blocked, obstacles }) => [
+  const notes = lines.flatMap(({ vm, blocked, obstacles, troubles }) => [
     ...(blocked === null ? [] : [`${vm}: ${blocked}`]),
+    ...troubles.map((trouble) => `${vm}: ${trouble}`),
     ...obstacles.map((obstacle) => `${vm}: ${obstacle}`),
   ]);
   return `${[...text, ...notes].join("\n")}\n`;

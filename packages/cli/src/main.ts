@@ -13,5 +13,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 // Bundled into one file, this file is also what the simulator's threads run.
-if (isMainThread) process.exit(await runCommand(calledAs, process.argv.slice(2)));
-else answerSeeds();
+if (!isMainThread) answerSeeds();
+else {
+  const exitCode = await runCommand(calledAs, process.argv.slice(2));
+  // Ends only when a slow reader of the pipe has it all.
+  process.stdout.write("", () => process.exit(exitCode));
+}

@@ -8,6 +8,8 @@ import {
   PRIO_MAXIMUM,
   QuorateError,
   SERVICES,
+  type VmMove,
+  VmMoveSchema,
 } from "@quorate/contracts";
 import {
   DEFAULT_CONFIG_FILE,
@@ -18,26 +20,20 @@ import {
   QUORATE_VERSION,
 } from "@quorate/runtime";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import {
-  applyFile,
-  arm,
-  changePrio,
-  disarm,
-  drain,
-  moveMaster,
-  parseDuration,
-  undrain,
-} from "./commands/change.ts";
+import { applyFile, arm, changePrio, disarm, moveMaster, parseDuration } from "./commands/change.ts";
+import { drain, undrain } from "./commands/drain.ts";
 import { checkFile, showConfiguration, showHistory } from "./commands/config.ts";
 import { followEvents } from "./commands/events.ts";
 import { LEVELS, showJournal } from "./commands/journal-log.ts";
 import { showLog } from "./commands/log.ts";
+import { askOnTerminal, confirmOff } from "./commands/confirm-off.ts";
 import { showWhy } from "./commands/why.ts";
 import { parseMoment } from "./moment.ts";
 import { initNode } from "./commands/init.ts";
 import { lookAtNodes, lookAtQuorum, lookAtStatus } from "./commands/look.ts";
 import {
   defineMachine,
+  discoverMachines,
   listMachines,
   moveMachine,
   planMachines,
@@ -49,6 +45,7 @@ import { record, replay } from "./commands/recording.ts";
 import { addSimulate } from "./commands/simulate.ts";
 import { completionScript, SHELLS } from "./completion/scripts.ts";
 import { spotsOf } from "./completion/spots.ts";
+import { loadGates } from "./node-run/load-gates.ts";
 import { runNode } from "./node-run/supervisor.ts";
 import { failureJson, failureText, type Output, PROCESS_OUTPUT, type Shown, show } from "./output.ts";
 import { resolve } from "node:path";
@@ -155,7 +152,7 @@ function buildProgram(output: Output, end: (code: ExitCode) => void): Command {
     ),
   );
   addConfig(program, shows);
-  addNode(program, shows);
+  addNode(program, output, shows);
   addMachines(program, output, shows);
   const move = program.command("master").description("the mastership");
   const moveTo = located(move.command("move").argument("<node>", "id, name or address"), "act").description(
@@ -281,11 +278,16 @@ function addMachines(program: Command, output: Output, shows: Shows): void {
   shows(showing, (options) => showMachine(options, showing.args[0] ?? ""));
   const defining = located(vm.command("define"), "act")
     .description("take a machine under care, or change its definition (libvirt's XML)")
-    .argument("<file>")
+    .argument("[file]", "on this host")
+    .option("--domain <name>", "what the node's libvirt knows under that name, instead of a file")
     .option("--prio <number>", "higher is started first", wholeNumber(0, PRIO_MAXIMUM))
     .option("--stopped", "do not start it")
-    .option("--node <node>", "on that node instead of this one");
-  shows(defining, (options) => defineMachine(options, defining.args[0] ?? "", defining.opts()));
+    .option("--node <node>", "under that node's care instead of this one's: id, name or address");
+  shows(defining, (options) => defineMachine(options, defining.args[0], defining.opts()));
+  const discovering = located(vm.command("discover"))
+    .description("what libvirt knows and nobody has taken under care")
+    .option("--node <node>", "on that node instead of this one: id, name or address");
+  shows(discovering, (options) => discoverMachines(options, discovering.opts<{ node?: string }>().node));
   const wishes: [string, Wish, string][] = [
     ["start", "running", "it shall run, wherever there is room"],
     ["stop", "stopped", "shut it down; it stays down"],
@@ -309,10 +311,13 @@ function addMachines(program: Command, output: Output, shows: Shows): void {
     .argument("<name>")
     .option("--prio <number>", "higher is started first", wholeNumber(0, PRIO_MAXIMUM))
     .addOption(
-      new Option("--move <how>", "live, or shut down and started anew").choices(["live", "restart"]),
+      new Option(
+        "--move <how>",
+        "live; shut down and started anew; or live and, if that is broken off, by a restart",
+      ).choices(VmMoveSchema.options),
     );
   shows(policy, (options) => {
-    const wish = policy.opts<{ prio?: number; move?: "live" | "restart" }>();
+    const wish = policy.opts<{ prio?: number; move?: VmMove }>();
     if (wish.prio !== undefined || wish.move !== undefined)
       return wishMachine(options, policy.args[0] ?? "", wish);
     throw new QuorateError("USAGE", "Nothing is said of how it is to be treated.", "Add --prio or --move.");
@@ -340,7 +345,7 @@ function addRecording(program: Command, shows: Shows): void {
   );
 }
 
-function addNode(program: Command, shows: Shows): void {
+function addNode(program: Command, output: Output, shows: Shows): void {
   const node = program.command("node").description("nodes");
   const prio = located(node.command("prio"), "act")
     .description("set a node's priority; the highest leads, 0 never")
@@ -348,16 +353,29 @@ function addNode(program: Command, shows: Shows): void {
     .argument("<prio>", "a whole number", wholeNumber(0, PRIO_MAXIMUM));
   shows(prio, (options) => changePrio(options, prio.args[0] ?? "", Number(prio.args[1])));
   const drained = located(node.command("drain"), "act")
-    .description("move its machines off and place none there, for a time")
+    .description("move mastership and machines off, and place none there for a time; waits until it is empty")
     .argument("<node>", "id, name or address")
-    .requiredOption("--for <time>", "30m, 2h, 7d; it ends by itself", "1d");
-  shows(drained, (options) =>
-    drain(options, drained.args[0] ?? "", parseDuration(drained.opts<{ for: string }>().for)),
-  );
+    .requiredOption("--for <time>", "30m, 2h, 7d; it ends by itself", "1d")
+    .option("--no-wait", "don't wait for the machines");
+  shows(drained, (options) => {
+    const { for: time, wait } = drained.opts<{ for: string; wait: boolean }>();
+    const progress = (text: string) => {
+      if (options.json !== true) output.write(text);
+    };
+    return drain(options, drained.args[0] ?? "", parseDuration(time), { wait, progress });
+  });
   const undrained = located(node.command("undrain"), "act")
     .description("let it have machines again")
     .argument("<node>", "id, name or address");
   shows(undrained, (options) => undrain(options, undrained.args[0] ?? ""));
+  const confirmed = located(node.command("confirm-off"), "act")
+    .description("vouch for it that NODE is switched off: machines that no gate holds start elsewhere")
+    .argument("<node>", "id, name or address")
+    .option("--yes", "do not ask");
+  shows(confirmed, (options) => {
+    const isSure = confirmed.opts<{ yes?: boolean }>().yes === true;
+    return confirmOff(options, confirmed.args[0] ?? "", isSure ? null : askOnTerminal(output));
+  });
   const own = (command: Command) =>
     command
       .requiredOption("--config <file>", "the cluster's file", DEFAULT_CONFIG_FILE)
@@ -377,6 +395,18 @@ function addNode(program: Command, shows: Shows): void {
   shows(init, async () => {
     const lines = initNode(init.opts<Own & { force: boolean }>());
     return { json: lines, text: `${lines.join("\n")}\n` };
+  });
+  const gates = node
+    .command("load-gates")
+    .description("make the machines' gates stand, shut, before libvirt starts; leaves what stands alone")
+    .requiredOption("--config <file>", "the cluster's file", DEFAULT_CONFIG_FILE)
+    .requiredOption("--node-id <id>", "this node's id in the node list", nodeId)
+    .option("--state-dir <dir>", "state that survives a reboot", DEFAULT_STATE_DIR)
+    .option("--json", "print JSON");
+  shows(gates, async () => {
+    const options = gates.opts<{ config: string; nodeId: number; stateDir: string }>();
+    const { config, stateDir } = options;
+    return loadGates({ ...options, config: resolve(config), stateDir: resolve(stateDir) });
   });
   const run = own(node.command("run"))
     .description("run this node in the foreground until SIGTERM")

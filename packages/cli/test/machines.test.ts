@@ -7,9 +7,12 @@ import { documentDigest } from "@quorate/corosync-conf";
 import { Bus, createLogger } from "@quorate/runtime";
 import { freePort } from "@quorate/runtime/test/free-port";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { DOMAINS } from "./domains.ts";
+import { confirmOff } from "../src/commands/confirm-off.ts";
 import { initNode } from "../src/commands/init.ts";
 import { type KnownMachines, machineLines, machineTable } from "../src/machine-lines.ts";
 import { runCommand } from "../src/program.ts";
+import { lostStorageText } from "../src/status-storages.ts";
 import { machineGuarantees, machineRows, machinesStatus } from "../src/status-machines.ts";
 import { CLUSTER_CONF, temporaryFolder, until } from "./fixture.ts";
 
@@ -137,10 +140,57 @@ describe("machines in the status", () => {
       "3 run, 1 waits, 1 stopped",
       WAITS,
       "disk is relocatable not at all: disk vda lies on this host alone (/var/disk.img)",
-      "raw is relocatable not by lease: something of it passes by the gates",
+      "raw is relocatable not by lease: something of it passes by the gates; when node 4 is silent, it waits until you switch it off and say so: quorate node confirm-off 4",
     ]);
     expect(machineRows(machinesStatus(said(known(), null)))[0]).toContain("no master is known");
     expect(machineRows(machinesStatus(null))).toEqual([]);
+  });
+
+  it("tell which hosts a device can switch off, and what has become of that", () => {
+    const own = known({
+      powerDevices: [2, 4],
+      offProofs: [{ node: 8, witness: "operator", agoMs: 4200 }],
+      offAttempts: [{ node: 2, failures: 3, why: "no route." }],
+    });
+    expect(machineRows(machinesStatus(said(own))).slice(3)).toEqual([
+      "raw is relocatable not by lease: something of it passes by the gates; when node 4 is silent, its power device switches it off first",
+      "power devices: node 2, 4",
+      "node 8 is taken for off on an operator's word, 4 s ago",
+      "node 2 is being switched off by its power device; it failed 3 times, the last time: no route.",
+    ]);
+    expect(machineTable(machineLines(own, own))).toMatch(/^raw +.* by power device$/m);
+    const beside = (change: Partial<KnownMachines>) => machineGuarantees(said(known(change)))[1];
+    expect(beside({})).toMatchObject({ inForce: false, detail: expect.stringContaining("confirm-off") });
+    expect(beside({ powerDevices: [2] })).toMatchObject({
+      inForce: false,
+      detail: expect.stringContaining("not those of node 4"),
+    });
+    expect(beside({ powerDevices: [2, 4] })).toMatchObject({ inForce: true });
+    const broken = { code: "TOOL_MISSING", message: "none.", facts: { subject: "power-device/2" } };
+    expect(beside({ powerDevices: [2, 4], problems: [broken] })).toMatchObject({ inForce: false });
+  });
+
+  it("name the storage that does not answer, whom, and whether it is to blame", () => {
+    const SAN = "10.0.9.1:10809";
+    const base = known();
+    const needing = record("web", { storages: [SAN] });
+    const lost = (...nodes: number[]) => {
+      const reports = base.reports.map((each) => ({
+        ...each,
+        records: each.node === 2 ? [needing] : each.records,
+        storageGone: nodes.includes(each.node) ? [SAN] : [],
+      }));
+      return { ...base, reports };
+    };
+    const textOf = (own: KnownMachines) =>
+      machinesStatus(said(own))?.lostStorages.map((each) => lostStorageText(each));
+    expect(textOf(lost())).toEqual([]);
+    expect(textOf(lost(2))).toEqual([
+      `Storage ${SAN} does not answer node 2: nothing that needs it is placed there. Needed there by web.`,
+    ]);
+    expect(textOf(lost(2, 4))?.[0]).toContain(`answers none of the nodes 2, 4: the storage is to blame`);
+    const table = machineTable(machineLines(lost(2), lost(2)));
+    expect(table).toContain(`web: its storage ${SAN} does not answer node 2`);
   });
 
   it("are fenced by what is truly in force, which is said", () => {
@@ -232,10 +282,24 @@ describe("the commands", () => {
     bus.serve("failover-actuator", "machine-plan", ({ down }) => ({
       term: 1,
       placed: down.map((from) => ({ vm: "web", from, to: 8 })),
-      left: [{ vm: "db", reason: { code: "VM_NO_ROOM", message: WAITS } }],
+      left: [
+        { vm: "db", reason: { code: "VM_NO_ROOM", message: WAITS } },
+        { vm: "raw", reason: { code: "VM_WAITS_FOR_DEVICE", message: "raw waits for it." } },
+      ],
+      unreachable: [{ node: 8, storage: "10.0.9.1:10809" }],
       orderedWithinMs: 2500,
     }));
-    bus.serve("failover-actuator", "machine-define", () => {
+    bus.serve("failover-actuator", "machine-confirm-off", ({ node }) => {
+      wishes.push({ off: node });
+      return {
+        term: 7,
+        placed: [{ vm: "raw", to: 4 }],
+        left: [{ vm: "db", reason: { code: "VM_NO_ROOM", message: WAITS } }],
+      };
+    });
+    bus.serve("failover-actuator", "machine-discover", () => ({ domains: DOMAINS }));
+    bus.serve("failover-actuator", "machine-define", ({ xml }) => {
+      if (xml === "<old1/>") return { vm: "old1", obstacles: [] };
       throw new QuorateError("DEFINITION_BROKEN", "the definition:2:3: no name.", "Give it one.");
     });
   });
@@ -330,11 +394,20 @@ copy         on node 2, running, placement 3.100
     expect(wishes).toHaveLength(2);
   });
 
+  it("say what to type for one that waits for a proof", async () => {
+    expect((await quorate("vm", "show", "raw")).out).toContain("quorate node confirm-off 4");
+    own = known({ powerDevices: [4] });
+    expect((await quorate("vm", "show", "raw")).out).toContain("its power device switches it off first");
+    expect((await quorate("vm", "show", "web")).out).not.toContain("silent");
+  });
+
   it("plan by the master's word, and refuse what is no supposition", async () => {
     expect((await quorate("plan", "--if", "node 2 down")).out).toBe(
       `Without node 2, starts ordered within 2500 ms of the death:
 web: from node 2 to node 8
 db: would not run. ${WAITS}
+raw: would wait. raw waits for it.
+Storage 10.0.9.1:10809 does not answer node 8: nothing that needs it goes there.
 `,
     );
     expect((await quorate("plan", "--if", "node 2 up")).err).toContain('quorate plan --if "node 4 down"');
@@ -350,5 +423,41 @@ db: would not run. ${WAITS}
     expect(refused.err).toContain("the definition:2:3: no name.");
     expect(refused.err).toContain("Give it one.");
     expect((await quorate("vm", "define", join(folder, "none.xml"))).err).toContain("ENOENT");
+  });
+
+  it("take what libvirt knows under care by its name", async () => {
+    expect((await quorate("vm", "discover")).out).toContain("quorate vm define --domain NAME --node 4");
+    expect((await quorate("vm", "define", "--domain", "old1")).out).toContain(
+      "old1 is under care on node 4.",
+    );
+    expect((await quorate("vm", "define", "--domain", "none")).err).toContain("vm discover");
+    expect((await quorate("vm", "define")).code).toBe(EXIT_CODES.usage);
+  });
+
+  it("take a person's word that a host is off, and nothing less", async () => {
+    const refused = await quorate("node", "confirm-off", "2");
+    expect(refused.code).toBe(EXIT_CODES.usage);
+    expect(refused.err).toContain("--yes");
+    const asked: string[] = [];
+    const typing = (text: string) => (words: string) => {
+      asked.push(words);
+      return Promise.resolve(text);
+    };
+    const places = { runDir: where[1] };
+    await expect(confirmOff(places, "2", typing("yes"))).rejects.toThrow("nothing was done");
+    expect(asked[0]).toContain("each of them runs\ntwice");
+    expect(wishes).toEqual([]);
+    await confirmOff(places, "2", typing("2"));
+    const said = await quorate("node", "confirm-off", "2", "--yes");
+    expect(said.out).toBe(
+      `Node 2 is taken for off in term 7, on your word. Keep it off until its machines run elsewhere.
+raw: starts on node 4
+db: waits on. ${WAITS}
+`,
+    );
+    expect(wishes).toEqual([{ off: 2 }, { off: 2 }]);
+    expect((await quorate("node", "confirm-off", "99", "--yes")).code).toBe(EXIT_CODES.noSuchThing);
+    leader = null;
+    expect((await quorate("node", "confirm-off", "2", "--yes")).err).toContain("There is no master");
   });
 });

@@ -1,4 +1,7 @@
 import { EXIT_CODES } from "@quorate/contracts";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { runCommand } from "../src/program.ts";
 
@@ -44,6 +47,19 @@ describe("quorate sim", () => {
     expect(second.out).toBe(first.out);
     expect(first.out).toMatch(/ELECTED: Elected master of term 1/);
     expect(first.out).toMatch(/no violation; \d+ events, digest \d+-[0-9a-f]+/);
+  });
+
+  test("ends when the reader of a pipe has it all, however long it is and however slow he is", async () => {
+    const main = join(import.meta.dirname, "../src/main.ts");
+    const replay = `"${process.execPath}" "${main}" sim --seed 403370 --trace`;
+    const { stdout } = await promisify(execFile)(
+      "sh",
+      ["-c", `${replay} | { dd bs=1 count=20000 status=none; cat; }`],
+      { maxBuffer: 10 * 1024 * 1024 },
+    );
+    // A pipe holds 64 KiB; what is longer was cut off there.
+    expect(stdout.length).toBeGreaterThan(65_536);
+    expect(stdout).toMatch(/no violation; \d+ events, digest \d+-[0-9a-f]+\n$/);
   });
 
   for (const [what, args, remedy] of [

@@ -76,12 +76,28 @@ export const MachinesConfigSchema = z.object({
   maximumPerNode: z.int().min(1).nullable(),
   /** Where shared storage is reached over the network, beside what the machines' own disks name. */
   storage: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
+  /** Folders that every host has by its own kernel from the same file server or cluster file system. */
+  sharedMounts: z.array(z.string()),
   /** Machines of one group run on one host. */
   together: z.array(z.array(z.string())),
   /** Machines of one group run on different hosts. */
   apart: z.array(z.array(z.string())),
 });
 export type MachinesConfig = z.infer<typeof MachinesConfigSchema>;
+
+/** What switches a host off, of Debian's fence-agents; its secrets are not here but in a file of each host. */
+export const PowerDeviceSchema = z.object({
+  node: NodeIdSchema,
+  /** The agent's name, or its absolute path. */
+  agent: z.string(),
+  /** How long one call of the agent may take. */
+  timeoutMs: z.int().min(1),
+  /** The agent's own, as it names them. */
+  parameters: z.record(z.string(), z.string()),
+  /** More parameters, key=value; null: there are none. */
+  secretsFile: z.string().nullable(),
+});
+export type PowerDeviceConfig = z.infer<typeof PowerDeviceSchema>;
 
 /** Something the file asks for and we do not honour. A dangerous one keeps the node from starting. */
 export const NotHonouredSchema = z.object({
@@ -113,6 +129,8 @@ export const ClusterConfigSchema = z.object({
   clusterIps: z.array(ClusterIpSchema),
   managedService: ManagedServiceSchema,
   machines: MachinesConfigSchema.optional(),
+  /** Sorted by node, one for each at most. */
+  powerDevices: z.array(PowerDeviceSchema).optional(),
   lockFile: z.string().optional(),
   relocatedMarker: z.string().optional(),
   /** TCP port of the nats-servers' routes between nodes. */

@@ -75,7 +75,37 @@ export const MACHINE_DECISIONS = {
   VM_NEEDS_HUMAN: {
     weight: "important",
     rule: "What passes by the gates is not fenced by a lapsed lease: somebody has to make sure that the host is off.",
-    otherwise: "Interfaces and disks that the gates hold.",
+    otherwise: "`quorate node confirm-off`, or interfaces and disks that the gates hold.",
+  },
+  HOST_OFF_CONFIRMED: {
+    weight: "important",
+    rule: "An operator's word that a fenced, unheard host is off is taken for this mastership, and what no gate holds is placed.",
+    otherwise: "A host that is a member, is heard, or is not fenced: then the word is refused.",
+  },
+  VM_WAITS_FOR_DEVICE: {
+    weight: "important",
+    rule: "What passes by the gates waits until the power device of its silent host says that the host is off.",
+    otherwise: "The device's answer, or `quorate node confirm-off`.",
+  },
+  HOST_OFF_ORDERED: {
+    weight: "important",
+    rule: "The master has a host's power cut when that host is out, fenced by its lease and unheard, and a machine which has a place elsewhere waits for it.",
+    otherwise: "A host that is a member or is heard: none such is ever switched off.",
+  },
+  HOST_OFF_PROVED: {
+    weight: "important",
+    rule: "A host whose power device says that it is off is off, for this mastership, and what no gate holds is placed.",
+    otherwise: "A device that says nothing, or that the host is on.",
+  },
+  HOST_OFF_FAILED: {
+    weight: "important",
+    rule: "A power device that fails proves nothing: it is tried again, later and later, for ever.",
+    otherwise: "A device that answers; `quorate node confirm-off` meanwhile.",
+  },
+  HOST_OFF_VOID: {
+    weight: "important",
+    rule: "A proof that a host is off ends with its return, with any sign of life, and with the mastership.",
+    otherwise: "Silence of the host for as long as this master leads.",
   },
   VM_NO_ROOM: {
     weight: "important",
@@ -86,6 +116,16 @@ export const MACHINE_DECISIONS = {
     weight: "important",
     rule: "When no host reaches a machine's storage, the storage is to blame, and no host is punished for it.",
     otherwise: "The storage answering one of the hosts.",
+  },
+  STORAGE_GONE: {
+    weight: "important",
+    rule: "A host that gets no answer of a storage several times in a row says so: nothing that needs it is placed there, and what runs there is left as it is.",
+    otherwise: "One answer of the storage.",
+  },
+  STORAGE_BACK: {
+    weight: "notable",
+    rule: "One answer of a storage is enough for its host to be given machines again, and to resume at once those that wait for it.",
+    otherwise: "No answer, several times in a row.",
   },
   VM_MOVING: {
     weight: "notable",

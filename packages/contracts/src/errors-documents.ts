@@ -59,6 +59,11 @@ const REMEDIES: Record<ErrorCode, string> = {
   STORAGE_UNREACHABLE: "Is the storage there? Is its gate open: `quorate vm show NAME`.",
   NO_MEMORY: "Free some, or move a machine away; another host is tried by itself.",
   MIGRATION_REFUSED: "The message has libvirt's words. Try again, or stop the machine and start it there.",
+  NODE_MAY_BE_ON:
+    "Switch the host off and try again when `quorate status` shows it as fenced; a host that runs comes back by itself.",
+  SECRETS_INVALID:
+    "Put lines of `key=value` into the file that `secrets_file` names, on every host: `install -m 600 -o root FILE PATH`.",
+  POWER_STILL_ON: "Switch the host off by hand, then `quorate node confirm-off N`.",
   GATE_OPEN: "Shut it first.",
   REPLICA_OFF: "Ask a node with `replication: on`.",
   JOURNAL_MISSING: "Start the node once, or name its state folder with `--state-dir`.",

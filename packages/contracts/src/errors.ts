@@ -91,6 +91,16 @@ export const ERROR_TABLE = {
     exit: EXIT_CODES.error,
     meaning: "A live move did not succeed; the machine runs on where it was.",
   },
+  NODE_MAY_BE_ON: {
+    exit: EXIT_CODES.error,
+    meaning: "The node is a member, is heard, or is not fenced yet: nobody can vouch for its being off.",
+  },
+  SECRETS_INVALID: {
+    exit: EXIT_CODES.configuration,
+    meaning:
+      "The file with a power device's secrets is missing, can be read by others, or has a broken line.",
+  },
+  POWER_STILL_ON: { exit: EXIT_CODES.error, meaning: "A power device does not say that the host is off." },
   GATE_OPEN: { exit: EXIT_CODES.error, meaning: "A gate is open that has to be shut for this." },
   REPLICA_OFF: { exit: EXIT_CODES.error, meaning: "This node keeps no replica of the inventories." },
   JOURNAL_MISSING: { exit: EXIT_CODES.noSuchThing, meaning: "This node has no journal yet." },

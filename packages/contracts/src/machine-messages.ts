@@ -25,6 +25,13 @@ export type PlacementName = z.infer<typeof PlacementNameSchema>;
 export const ViewNameSchema = z.object({ term: TermSchema, number: z.int().min(0) });
 export type ViewName = z.infer<typeof ViewNameSchema>;
 
+/**
+ * How a machine leaves a host that is drained, or is moved: with its memory; shut down there and started here; or the one
+ * and, where that is broken off, the other. `live` unless its record says otherwise.
+ */
+export const VmMoveSchema = z.enum(["live", "restart", "live-or-restart"]);
+export type VmMove = z.infer<typeof VmMoveSchema>;
+
 /** One machine as its owner's inventory has it. The owner is its only writer. */
 export const VmRecordSchema = z.object({
   vm: VmIdSchema,
@@ -43,10 +50,14 @@ export const VmRecordSchema = z.object({
   storage: z.enum(["shared", "local"]),
   /** The storages that its disks need, by name, sorted. */
   storages: z.array(z.string()),
-  /** How it leaves a host that is drained, or is moved: `live` unless it says `restart` (shut down there, started here). */
-  move: z.enum(["live", "restart"]).optional(),
+  move: VmMoveSchema.optional(),
   /** False when something of it passes by the gates (macvtap, hostdev …): a lease alone does not fence it. */
   gated: z.boolean(),
+  /**
+   * What runs under this placement, from before its start: the definition may have been changed since, and counts from
+   * the next start. Null or missing: nothing was started, or by a version that did not say.
+   */
+  started: z.object({ definition: z.string(), gated: z.boolean() }).nullable().optional(),
   /**
    * The placement is over on the writer's host: nothing is left of it and nothing will be started under it. Written
    * before it is said. `to` is the placement that a live migration went to.
@@ -92,6 +103,8 @@ export type CopyReport = z.infer<typeof CopyReportSchema>;
 export const CopyFailureSchema = z.object({
   vm: VmIdSchema,
   placement: PlacementNameSchema,
+  /** The target of the live move that failed; null or missing: something else did. */
+  move: PlacementNameSchema.nullable().optional(),
   code: z.string(),
   message: z.string(),
 });
@@ -109,6 +122,8 @@ export const VmReportSchema = z.object({
   /** Sorted by machine. */
   copies: z.array(CopyReportSchema),
   records: z.array(VmRecordSchema),
+  /** This life found its records damaged: a machine that it does not name it may have had all the same. */
+  recordsLost: z.boolean().optional(),
   failures: z.array(CopyFailureSchema),
   memoryMib: z.int().min(0),
   vcpus: z.int().min(0),

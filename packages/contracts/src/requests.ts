@@ -12,7 +12,13 @@ import {
   ReasonSchema,
   ReportMessageSchema,
 } from "./local-messages.ts";
-import { PlacementNameSchema, VmIdSchema, VmRecordSchema, VmReportSchema } from "./machine-messages.ts";
+import {
+  PlacementNameSchema,
+  VmIdSchema,
+  VmMoveSchema,
+  VmRecordSchema,
+  VmReportSchema,
+} from "./machine-messages.ts";
 
 export const FailureSchema = z.object({
   ok: z.literal(false),
@@ -63,6 +69,16 @@ const MACHINES_SHAPE = {
   ),
   /** At the master: why each machine that should run does not. */
   blocked: z.array(z.object({ vm: VmIdSchema, reason: ReasonSchema })),
+  /** Hosts that a power device can switch off, as this node's configuration has them. */
+  powerDevices: z.array(NodeIdSchema).optional(),
+  /** At the master: hosts that are taken for off, on whose word and since when. */
+  offProofs: z
+    .array(z.object({ node: NodeIdSchema, witness: z.enum(["operator", "device"]), agoMs: z.int().min(0) }))
+    .optional(),
+  /** At the master: hosts that their power device is to switch off, and what became of that so far. */
+  offAttempts: z
+    .array(z.object({ node: NodeIdSchema, failures: z.int().min(0), why: z.string().nullable() }))
+    .optional(),
   /** Why a lease alone does not fence a machine of this node: it is not relocated when the node falls silent. */
   obstacles: z.array(z.object({ vm: VmIdSchema, obstacles: z.array(z.string()) })),
   problems: z.array(ReasonSchema),
@@ -95,6 +111,32 @@ export const REQUESTS = {
     status: { request: z.object({}), answer: answer({ report: ReportMessageSchema }) },
     /** What this node has and knows of machines. MACHINES_OFF without a section `machines`. */
     machines: { request: z.object({}), answer: answer(MACHINES_SHAPE) },
+    /** What this node's libvirt knows and nobody has taken under care. */
+    "machine-discover": {
+      request: z.object({}),
+      answer: answer({
+        domains: z.array(
+          z.object({
+            name: z.string(),
+            state: z.string(),
+            autostart: z.boolean(),
+            /** False: libvirt forgets it when it ends. */
+            persistent: z.boolean(),
+            /** Null: its definition cannot be read; `problem` says why. */
+            meaning: z
+              .object({
+                memoryMib: z.int(),
+                vcpus: z.int(),
+                disks: z.array(z.object({ target: z.string(), kind: z.string(), source: z.string() })),
+                obstacles: z.array(z.string()),
+              })
+              .nullable(),
+            problem: z.string().nullable(),
+            xml: z.string(),
+          }),
+        ),
+      }),
+    },
     /** Takes a machine under care on this node, or changes its definition. */
     "machine-define": {
       request: z.object({ xml: z.string(), prio: z.int().nullable(), wanted: WISH.nullable() }),
@@ -106,7 +148,7 @@ export const REQUESTS = {
         vm: VmIdSchema,
         wanted: WISH.nullable(),
         prio: z.int().nullable(),
-        move: z.enum(["live", "restart"]).nullable(),
+        move: VmMoveSchema.nullable(),
       }),
       answer: answer({}),
     },
@@ -119,6 +161,16 @@ export const REQUESTS = {
       request: z.object({ digest: z.string() }),
       answer: answer({ xml: z.string() }),
     },
+    /** At the master: an operator's word that this node is off. NODE_MAY_BE_ON where something speaks against it. */
+    "machine-confirm-off": {
+      request: z.object({ node: NodeIdSchema }),
+      answer: answer({
+        term: TermSchema,
+        /** Machines that waited for it: where they start now, or why they wait on. */
+        placed: z.array(z.object({ vm: VmIdSchema, to: NodeIdSchema })),
+        left: z.array(z.object({ vm: VmIdSchema, reason: ReasonSchema })),
+      }),
+    },
     /** At the master: what would happen if these nodes were gone; from the live state, by the same code. */
     "machine-plan": {
       request: z.object({ down: z.array(NodeIdSchema) }),
@@ -126,6 +178,8 @@ export const REQUESTS = {
         term: TermSchema,
         placed: z.array(z.object({ vm: VmIdSchema, from: NodeIdSchema.nullable(), to: NodeIdSchema })),
         left: z.array(z.object({ vm: VmIdSchema, reason: ReasonSchema })),
+        /** Storages that do not answer a host that would be left. */
+        unreachable: z.array(z.object({ node: NodeIdSchema, storage: z.string() })),
         /** From the death on: until the start is ordered, as the protocol bounds it. */
         orderedWithinMs: z.int(),
       }),

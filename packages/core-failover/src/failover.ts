@@ -164,13 +164,20 @@ function takeChange(turn: Turn, input: FailoverInput & { kind: "changed" }): voi
   }
 }
 
-/** Another machine says that the address is its own: say again whose it is, at most every T/4. */
+/**
+ * Another machine says that the address is its own: say again whose it is, at most every T/4. Behind a shut gate there is
+ * nothing to say, but it is remembered: should somebody take the address away, it is asked for before it is put back.
+ */
 function takeForeignClaim(turn: Turn, address: string, mac: string): void {
   const { state, nowUs, timing } = turn;
   const facts = state.addresses[address];
-  if (facts === undefined || !isConfigured(state, address) || !isOpenFor(state, address, nowUs)) return;
+  if (facts === undefined || !isConfigured(state, address)) return;
   count(turn, "foreign_claims");
   const known = facts.foreign;
+  if (!isOpenFor(state, address, nowUs)) {
+    if (facts.taken) facts.foreign = { mac, atUs: nowUs, onProbe: known?.onProbe ?? false };
+    return;
+  }
   if (known === null || known.mac !== mac || nowUs - known.atUs > CLAIM_MEMORY_US) {
     const reason = {
       code: "ADDRESS_IN_USE",

@@ -29,6 +29,18 @@ export {
 } from "./vm/host-state.ts";
 export { planWithout, type PlanWithout } from "./vm/plan-without.ts";
 export { OPEN_POLICY, type Plan, plan, type PlanNode, type PlanPolicy, type PlanVm } from "./vm/planner.ts";
+export { isOffWanted } from "./vm/power-device.ts";
+export { whyNotOff } from "./vm/power-off.ts";
+export {
+  createStorageWatch,
+  type SeenStorage,
+  stepStorageWatch,
+  STORAGE_LOOK_LIMIT_US,
+  type StorageLook,
+  type StorageWatchInput,
+  type StorageWatchResult,
+  type StorageWatchState,
+} from "./vm/storage-watch.ts";
 export { straysOf } from "./vm/survey.ts";
 export { type RelocatorInput, type RelocatorResult, stepRelocator } from "./vm/relocator.ts";
 export {
@@ -42,6 +54,7 @@ export {
   type CopyFailure,
   type CopyReport,
   type CopyState,
+  isGivenUp,
   type PlacementName,
   type VmId,
   type VmOrder,

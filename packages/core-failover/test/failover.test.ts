@@ -234,6 +234,20 @@ describe("repair", () => {
     expect(world.answers(VIP.address)).toBe(true);
   });
 
+  it("remembers a claim that comes while its gate is shut, and asks before it puts a removed address back", () => {
+    const world = master();
+    world.broken.add("renew-gate");
+    granting(world, 1_500_000);
+    expect(world.isOpen(VIP.address)).toBe(false);
+    expect([...world.interface.keys()]).toContain(VIP.address);
+    world.foreign = true;
+    world.input({ kind: "foreign-claim", address: VIP.address, mac: "02:00:00:00:00:01" });
+    world.interface.delete(VIP.address);
+    world.input({ kind: "changed", what: "address", address: VIP.address, change: "removed" });
+    granting(world, 500_000);
+    expect([...world.interface.keys()]).not.toContain(VIP.address);
+  });
+
   it("loads flushed tables again; when it cannot, takes the address away until it can", () => {
     const world = master();
     world.tables = false;

@@ -28,7 +28,7 @@ class Bench {
   reasons: string[] = [];
   clean: number | null = null;
   /** What the hypervisor and the kernel say when they are asked. */
-  copies: { vm: string; state: "running" | "paused" }[] = [];
+  copies: { vm: string; state: "running" | "paused" | "incoming-complete" }[] = [];
   open: { vm: string; network: boolean; storage: boolean; remainingUs: number }[] = [];
   /** Kinds that are left without an answer. */
   readonly held = new Set<VmStep["kind"]>();
@@ -178,6 +178,63 @@ describe("a host of virtual machines", () => {
     expect(openings[1]).toEqual([{ vm: "a", network: true, storage: true }]);
   });
 
+  it("keeps a wish that it was told after the master had read its record, when the order comes", () => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    bench.input({ kind: "define", record: recordOf("a") });
+    const read = bench.state.vms["a"]?.record;
+    bench.input({ kind: "define", record: { ...recordOf("a"), wanted: "stopped" } });
+    expect(read).toMatchObject({ wanted: "running", revision: 1 });
+    if (read != null) bench.say([{ ...run(), record: read } as VmOrder]);
+    bench.run(100_000);
+    expect(bench.state.vms["a"]?.record).toMatchObject({ placement: OURS, wanted: "stopped", revision: 2 });
+  });
+
+  const given = (change: Partial<VmRecord> = {}): VmRecord => ({
+    ...recordAt({ term: 1, number: 5 }),
+    wanted: "undefined",
+    revision: 3,
+    released: { to: null },
+    ...change,
+  });
+
+  it("takes in what another host gave up, newer than that one's word, and starts it under a new placement alone", () => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    bench.input({ kind: "define", record: recordOf("a"), after: given() });
+    bench.run(100_000);
+    expect(bench.reports.at(-1)?.records).toMatchObject([
+      { placement: { term: 1, number: 5 }, revision: 4, wanted: "running", released: { to: null } },
+    ]);
+    bench.say([run({ term: 1, number: 5 })]);
+    bench.run(100_000);
+    expect(bench.kinds()).not.toContain("start-copy");
+    bench.say([run()]);
+    bench.run(100_000);
+    expect(bench.kinds()).toContain("start-copy");
+  });
+
+  it.each([
+    ["was not given up", given({ wanted: "stopped" })],
+    ["is not over there", given({ released: null })],
+    ["was moved on", given({ released: { to: OURS } })],
+  ])("takes in nothing that %s", (_what, after) => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    bench.input({ kind: "define", record: recordOf("a"), after });
+    expect(bench.state.vms["a"]?.record ?? null).toBeNull();
+  });
+
+  it("does not take in what it was told to run meanwhile", () => {
+    const bench = running();
+    bench.input({
+      kind: "define",
+      record: recordOf("a"),
+      after: given({ placement: { term: 1, number: 20 } }),
+    });
+    expect(bench.state.vms["a"]?.record).toMatchObject({ placement: OURS, released: null });
+  });
+
   it("waits with a start for as long as it was told, from the receipt on its own clock", () => {
     const bench = new Bench();
     bench.run(1_200_000);
@@ -291,6 +348,24 @@ describe("a host of virtual machines", () => {
     expect(bench.kinds()).toContain("start-copy");
   });
 
+  it("waits for what may have left by a gate that the last life had opened, from when it was shut", () => {
+    const bench = new Bench();
+    bench.copies = [{ vm: "a", state: "running" }];
+    bench.open = [{ vm: "a", network: true, storage: true, remainingUs: 900_000 }];
+    bench.held.add("shut-gates");
+    bench.run(300_000);
+    bench.say([run()]);
+    bench.run(300_000);
+    expect(bench.kinds()).not.toContain("start-copy");
+    bench.held.clear();
+    bench.answerAll();
+    bench.run(90_000);
+    expect(bench.kinds()).toContain("destroy-copy");
+    expect(bench.kinds()).not.toContain("start-copy");
+    bench.run(200_000);
+    expect(bench.kinds()).toContain("start-copy");
+  });
+
   it("is clean under a term when it is out, with what it keeps suspended and what was given away destroyed", () => {
     const bench = running();
     bench.run(100_000, "out");
@@ -323,6 +398,54 @@ describe("a host of virtual machines", () => {
     bench.say([{ kind: "destroy", vm: "foreign", owner: 2, forget: false }], { view });
     bench.run(100_000, "out");
     expect(bench.clean).toBeNull();
+  });
+
+  it("lets the target of a live move look at its storage, and resumes it only when it is its own", () => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    const record = recordAt(OURS);
+    bench.held.add("receive-copy");
+    bench.say([{ kind: "incoming", vm: "a", placement: OURS, from: 2, record }]);
+    bench.run(100_000);
+    expect(bench.reports.at(-1)?.copies[0]).toMatchObject({ state: "incoming", confirmed: false });
+    bench.held.clear();
+    bench.run(100_000);
+    expect(bench.kinds().slice(0, 3)).toEqual(["reset-storage", "receive-copy", "renew-gates"]);
+    // Its hypervisor comes up when the source begins to send; until then nothing to see is no end.
+    bench.input({ kind: "changed" });
+    bench.run(100_000);
+    expect(bench.reports.at(-1)?.copies[0]).toMatchObject({ state: "incoming", confirmed: true });
+    bench.copies = [{ vm: "a", state: "incoming-complete" }];
+    bench.input({ kind: "changed" });
+    bench.run(400_000);
+    expect(bench.kinds()).not.toContain("resume-copy");
+    const openings = () => bench.done.flatMap((step) => (step.kind === "renew-gates" ? step.open : []));
+    expect(openings().every(({ network }) => !network)).toBe(true);
+    bench.done = [];
+    bench.say([run()]);
+    bench.run(200_000);
+    expect(bench.kinds()).not.toContain("shut-gates");
+    expect(bench.kinds()).not.toContain("reset-storage");
+    expect(bench.kinds().indexOf("resume-copy")).toBeGreaterThan(bench.kinds().indexOf("save-records"));
+    expect(openings().at(-1)).toEqual({ vm: "a", network: true, storage: true });
+  });
+
+  it("shuts a look with the lease, and resets what it opened before the next one", () => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    const incoming = { kind: "incoming", vm: "a", placement: OURS, from: 2, record: recordAt(OURS) } as const;
+    bench.say([incoming]);
+    bench.run(200_000);
+    expect(bench.state.vms["a"]?.open).toEqual({ network: false, storage: true });
+    bench.run(1_200_000, "none");
+    expect(bench.state.vms["a"]?.open).toEqual({ network: false, storage: false });
+    bench.done = [];
+    bench.run(100_000);
+    expect(bench.kinds()).toEqual([]);
+    bench.say([incoming]);
+    bench.run(200_000);
+    expect(bench.kinds().slice(0, 2)).toEqual(["reset-storage", "renew-gates"]);
+    expect(bench.kinds()).not.toContain("receive-copy");
   });
 
   it("destroys a copy that nobody ordered before it starts its own", () => {

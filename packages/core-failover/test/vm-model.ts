@@ -10,7 +10,7 @@ import {
 } from "../src/index.ts";
 import { TOKEN_US } from "./vm-oracle.ts";
 
-interface Copy {
+export interface Copy {
   state: SeenCopy["state"];
   /** Which execution of the machine it is: a start is a new one, a live migration goes on with the same. */
   execution: number;
@@ -80,6 +80,13 @@ export function openGate(host: Host, vm: string, nowUs: number): Gate | undefine
   return gate !== undefined && gate.untilUs > nowUs ? gate : undefined;
 }
 
+/** It may look at its storage, and neither reach the network nor write: the target of a live move. */
+export function isOnlyLooking(host: Host, vm: string, nowUs: number): boolean {
+  const state = host.copies.get(vm)?.state;
+  const isStill = state === undefined || state === "incoming" || state === "incoming-complete";
+  return isStill && openGate(host, vm, nowUs)?.network !== true;
+}
+
 /** What a kernel and a hypervisor do. A live migration takes its time and is the world's. */
 export function execute(
   host: Host,
@@ -140,9 +147,8 @@ export function execute(
       host.copies.delete(step.vm);
       return { kind: "done" };
     case "receive-copy":
-      if (copy !== undefined) return failed("EXISTS");
-      host.copies.set(step.vm, { state: "incoming", execution: 0 });
-      return { kind: "done" };
+      // It comes into being when the source begins to send.
+      return copy === undefined ? { kind: "done" } : failed("EXISTS");
     case "cancel-migration": {
       const migration = host.migrating.get(step.vm);
       if (migration !== undefined) migration.cancelled = true;
@@ -176,6 +182,8 @@ export function relocatorConfig(node: NodeId, bootedAtUs: number) {
     storageSettleUs: SETTLE_US,
     bootGraceUs: 5_000_000,
     bootedAtUs,
+    devices: [],
+    devicesKey: "",
     policy: OPEN_POLICY,
   };
 }

@@ -13,7 +13,8 @@ interface Seat {
   term: number;
   view: { term: number; number: number };
   out: boolean;
-  fence: { atUs: number; fenced: boolean } | null;
+  /** `sinceUs`: when the verdict fell. */
+  fence: { atUs: number; fenced: boolean; sinceUs?: number } | null;
   cleanSinceUs: number | null;
 }
 
@@ -122,6 +123,7 @@ export class Oracle {
       if (seat.fence !== null) seat.fence.fenced = true;
       seat.cleanSinceUs ??= nowUs;
     }
+    if (seat.fence?.fenced === true) seat.fence.sinceUs ??= nowUs;
     if (seat.cleanSinceUs !== null && nowUs - seat.cleanSinceUs >= TOKEN_US / 2) {
       seat.member = seat.boot;
       seat.fence = null;

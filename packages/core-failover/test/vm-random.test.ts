@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hasConverged, runSchedule } from "./vm-schedule.ts";
+import { hasConverged, runProofSchedule, runSchedule } from "./vm-schedule.ts";
 
 const SEEDS = 120;
 
@@ -18,4 +18,16 @@ describe("machines under random faults", () => {
     expect(total.moves).toBeGreaterThan(SEEDS / 2);
     expect(total.suspends).toBeGreaterThan(SEEDS);
   }, 120_000);
+
+  it("never run twice where no gate holds them, on a word that a host is off, and run again on it", () => {
+    const seeds = 40;
+    let placed = 0;
+    for (let seed = 1; seed <= seeds; seed += 1) {
+      const world = runProofSchedule(seed);
+      expect(world.violations, `seed ${seed}\n${world.log.slice(-40).join("\n")}`).toEqual([]);
+      expect(hasConverged(world), `seed ${seed}: ${world.blockedReasons().join("; ")}`).toBe(true);
+      placed += world.log.filter((line) => line.includes("HOST_OFF_CONFIRMED")).length;
+    }
+    expect(placed).toBeGreaterThan(2 * seeds);
+  }, 60_000);
 });

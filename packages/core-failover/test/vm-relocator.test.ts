@@ -1,160 +1,7 @@
 import type { NodeId } from "@quorate/contracts";
 import { describe, expect, it } from "vitest";
-import {
-  type CopyReport,
-  createRelocatorState,
-  type Judgement,
-  OPEN_POLICY,
-  type PlanPolicy,
-  type PlacementName,
-  type RelocatorConfig,
-  type RelocatorInput,
-  type RelocatorState,
-  planWithout,
-  stepRelocator,
-  type VmOrder,
-  type VmRecord,
-  type VmReport,
-  type VmStatement,
-} from "../src/index.ts";
-import { recordOf } from "./vm-model.ts";
-
-const TOKEN_US = 1_000_000;
-const SETTLE_US = 300_000;
-const START_US = 500_000_000;
-
-/** The master, node 1 of three, and hosts that answer when they are told to. */
-class Desk {
-  nowUs = START_US;
-  state: RelocatorState;
-  statements = new Map<NodeId, VmStatement>();
-  effects: string[] = [];
-  codes: string[] = [];
-  hosts = new Map<NodeId, { copies: CopyReport[]; records: VmRecord[]; change: Partial<VmReport> }>();
-  fences: Judgement["fences"] = [];
-  members: NodeId[] = [1, 2, 3];
-  disarmed = false;
-  #sequence = 0;
-
-  constructor(change: Partial<RelocatorConfig> = {}) {
-    this.state = createRelocatorState({
-      node: 1,
-      nodes: [1, 2, 3],
-      tokenUs: TOKEN_US,
-      storageSettleUs: SETTLE_US,
-      bootGraceUs: 0,
-      bootedAtUs: 0,
-      policy: OPEN_POLICY,
-      ...change,
-    });
-    for (const node of [1, 2, 3]) this.hosts.set(node, { copies: [], records: [], change: {} });
-  }
-
-  input(input: RelocatorInput): void {
-    const result = stepRelocator(this.state, input, this.nowUs);
-    this.state = result.state;
-    this.codes.push(...result.reasons.map(({ code }) => code));
-    for (const effect of result.effects) {
-      this.effects.push(effect.kind);
-      if (effect.kind === "statement") this.statements.set(effect.statement.to, effect.statement);
-    }
-  }
-
-  judge(): void {
-    this.input({
-      kind: "judgement",
-      judgement: {
-        stampUs: this.nowUs,
-        term: 2,
-        master: true,
-        masterLeaseEndUs: this.nowUs + 990_000,
-        view: { term: 2, number: 4 - this.members.length },
-        members: this.members,
-        fences: this.fences,
-        disarmed: this.disarmed,
-      },
-    });
-  }
-
-  /** The host says what it has, having adopted the newest statement to it. */
-  answer(node: NodeId): void {
-    const host = this.hosts.get(node);
-    const statement = this.statements.get(node);
-    if (host === undefined) return;
-    this.#sequence += 1;
-    const adopted =
-      statement === undefined ? { term: 0, number: 0 } : { term: statement.term, number: statement.number };
-    this.input({
-      kind: "report",
-      report: {
-        node,
-        incarnation: 1,
-        sequence: this.#sequence,
-        adopted,
-        view: statement?.view ?? { term: 0, number: 0 },
-        copies: host.copies,
-        records: host.records,
-        failures: [],
-        memoryMib: 1000,
-        vcpus: 4,
-        storageGone: [],
-        ...host.change,
-      },
-    });
-  }
-
-  /** Time goes on, these hosts answering. */
-  go(nodes: NodeId[], us = 1_000_000): void {
-    const endUs = this.nowUs + us;
-    while (this.nowUs < endUs) {
-      this.nowUs += 100_000;
-      this.judge();
-      for (const node of nodes) this.answer(node);
-    }
-  }
-
-  replica(records: { node: NodeId; record: VmRecord }[] | null = []): void {
-    this.judge();
-    this.input({ kind: "replica", records });
-  }
-
-  orderTo(node: NodeId): VmOrder | undefined {
-    return this.statements.get(node)?.orders.find(({ vm }) => vm === "a");
-  }
-
-  runsAt(): NodeId[] {
-    return [1, 2, 3].filter((node) => this.orderTo(node)?.kind === "run");
-  }
-
-  blockedFor(): string | undefined {
-    return this.state.blocked["a"]?.code;
-  }
-
-  fence(node: NodeId, verdict: "yes" | "pending" = "yes", powerOff = false): void {
-    this.members = this.members.filter((member) => member !== node);
-    const atUs = verdict === "yes" ? this.nowUs : null;
-    this.fences = [...this.fences.filter((fence) => fence.node !== node), { node, verdict, atUs, powerOff }];
-  }
-}
-
-const OLD: PlacementName = { term: 1, number: 5 };
-
-function record(change: Partial<VmRecord> = {}): VmRecord {
-  return { ...recordOf("a"), placement: OLD, revision: 1, released: null, ...change };
-}
-
-function copy(change: Partial<CopyReport> = {}): CopyReport {
-  return { vm: "a", state: "running", placement: OLD, confirmed: true, wasOut: false, ...change };
-}
-
-/** Node 2 has run the machine since the last master's time. */
-function standing(change: Partial<VmRecord> = {}, config: Partial<RelocatorConfig> = {}): Desk {
-  const desk = new Desk(config);
-  desk.hosts.set(2, { copies: [copy()], records: [record(change)], change: {} });
-  desk.replica();
-  desk.go([1, 2, 3]);
-  return desk;
-}
+import { OPEN_POLICY, type PlanPolicy, planWithout, type VmRecord, type VmReport } from "../src/index.ts";
+import { copy, Desk, OLD, record, SETTLE_US, standing, START_US } from "./vm-desk.ts";
 
 describe("the master's care for machines", () => {
   it("asks everybody first, with no orders, and keeps what runs where it runs", () => {
@@ -268,13 +115,6 @@ describe("the master's care for machines", () => {
     expect(desk.codes).not.toContain("VM_PLACED");
   });
 
-  it("takes a host that is proved off for fenced, also for what no gate holds", () => {
-    const desk = standing({ gated: false });
-    desk.fence(2, "yes", true);
-    desk.go([1, 3]);
-    expect(desk.codes).toContain("VM_PLACED");
-  });
-
   it("blames the storage when no host reaches it, and nothing is stopped for it", () => {
     const desk = standing();
     for (const node of [1, 2, 3]) {
@@ -286,6 +126,27 @@ describe("the master's care for machines", () => {
     desk.fence(2, "yes");
     desk.go([1, 3]);
     expect(desk.blockedFor()).toBe("VM_STORAGE_GONE");
+  });
+
+  it("places nothing where the storage does not answer, and names that when there is no room elsewhere", () => {
+    const desk = standing();
+    const change = (node: NodeId, report: Partial<VmReport>) => {
+      const host = desk.hosts.get(node);
+      if (host !== undefined) host.change = report;
+    };
+    change(3, { storageGone: ["san"] });
+    desk.go([1, 2, 3]);
+    const plan = planWithout(desk.state, [2], desk.nowUs);
+    expect(plan.placed).toMatchObject([{ to: 1 }]);
+    expect(plan.unreachable).toEqual([{ node: 3, storage: "san" }]);
+    change(1, { memoryMib: 1 });
+    desk.go([1, 2, 3]);
+    const [left] = planWithout(desk.state, [2], desk.nowUs).left;
+    expect(left?.reason.code).toBe("VM_NO_ROOM");
+    expect(left?.reason.message).toContain("Node 3 does not reach its storage.");
+    expect(left?.reason.message).not.toContain("Node 1 does not");
+    // Who would be gone is not spoken of.
+    expect(planWithout(desk.state, [3], desk.nowUs).unreachable).toEqual([]);
   });
 
   it("waits after a cold start for a host that nobody has seen yet", () => {
@@ -345,7 +206,12 @@ describe("the master's care for machines", () => {
     if (incoming?.kind !== "incoming") throw new Error("no target");
     const target = incoming.placement;
     expect(desk.orderTo(2)?.kind).toBe("run");
-    const waiting = copy({ placement: target, state: "incoming", confirmed: false });
+    const unready = copy({ placement: target, state: "incoming", confirmed: false });
+    desk.hosts.set(3, { copies: [unready], records: [], change: {} });
+    desk.go([1, 2, 3], 300_000);
+    // It could not open its images there yet.
+    expect(desk.orderTo(2)?.kind).toBe("run");
+    const waiting = { ...unready, confirmed: true };
     desk.hosts.set(3, { copies: [waiting], records: [], change: {} });
     desk.go([1, 2, 3], 300_000);
     expect(desk.orderTo(2)).toMatchObject({ kind: "migrate", to: 3, target });
@@ -361,6 +227,15 @@ describe("the master's care for machines", () => {
     desk.go([1, 2, 3], 300_000);
     expect(desk.orderTo(3)).toMatchObject({ kind: "run", placement: target });
     expect(desk.codes).toContain("VM_MOVED");
+    // The next one need not wait: only what was broken off does.
+    desk.hosts.set(3, {
+      copies: [copy({ placement: target })],
+      records: [record({ placement: target })],
+      change: {},
+    });
+    desk.input({ kind: "move", vm: "a", to: 1 });
+    desk.go([1, 2, 3], 300_000);
+    expect(desk.orderTo(1)).toMatchObject({ kind: "incoming", from: 3 });
   });
 
   it("says nothing under a lease that has lapsed", () => {
@@ -420,6 +295,23 @@ describe("a machine that is not to be moved live", () => {
       desk.go(gone ? [1, 2] : [1, 2, 3], 1_000_000);
       expect(desk.runsAt()).toEqual([gone ? 1 : 3]);
     }
+  });
+
+  it("is moved live first where its policy says so, and by a restart when that is broken off", () => {
+    const desk = standing({ move: "live-or-restart" });
+    desk.input({ kind: "move", vm: "a", to: 3 });
+    desk.go([1, 2, 3], 300_000);
+    const incoming = desk.orderTo(3);
+    if (incoming?.kind !== "incoming") throw new Error("no target");
+    const failure = { vm: "a", placement: incoming.placement, code: "NO_ROOM", message: "No room." };
+    desk.hosts.set(3, { copies: [], records: [], change: { failures: [failure] } });
+    desk.go([1, 2, 3], 300_000);
+    expect(desk.codes).toContain("VM_MOVE_FAILED");
+    expect(desk.orderTo(2)).toMatchObject({ kind: "stop", placement: OLD });
+    desk.hosts.set(3, { copies: [], records: [], change: {} });
+    over(desk);
+    desk.go([1, 2, 3], 300_000);
+    expect(desk.runsAt()).toEqual([3]);
   });
 
   it("is placed at once when its host dies in between", () => {

@@ -36,8 +36,56 @@ export function runSchedule(seed: number, calmUs = 100_000_000): VmWorld {
   return world;
 }
 
+const UNGATED = "u";
+
+/**
+ * A machine that no gate holds, and operators who vouch for hosts that are off: rounds of a death, the word, the return,
+ * and then silence of the host that has the machine, whose processes stand still; often it was defined otherwise before.
+ */
+export function runProofSchedule(seed: number): VmWorld {
+  const world = new VmWorld(seed);
+  const random = mulberry(seed ^ 0x2545f491);
+  world.run(1_000_000);
+  world.define(1 + Math.floor(random() * 3), recordOf(UNGATED, { gated: false }));
+  world.define(1, recordOf("a"));
+  world.run(2_000_000);
+  for (let round = 0; round < 5 && world.violations.length === 0; round += 1) {
+    const victim = whereIs(world, UNGATED) ?? 1 + Math.floor(random() * 3);
+    world.powerOff(victim);
+    world.run(1_000_000 + random() * 3_000_000);
+    world.confirmOff(victim);
+    world.run(random() * 4_000_000);
+    world.confirmOff(victim);
+    world.run(random() * 3_000_000);
+    world.powerOn(victim);
+    world.run(3_000_000 + random() * 4_000_000);
+    const at = whereIs(world, UNGATED);
+    const silent = at ?? 1;
+    // Its next start would be held by the gates; what runs is not.
+    const redefined = at !== undefined && random() < 0.5;
+    if (redefined) world.define(silent, recordOf(UNGATED));
+    world.pause(silent, 3_000_000 + random() * 3_000_000);
+    world.cut([silent]);
+    world.run(2_000_000 + random() * 4_000_000);
+    world.cut([]);
+    world.run(3_000_000);
+    if (redefined) world.define(whereIs(world, UNGATED) ?? silent, recordOf(UNGATED, { gated: false }));
+    // Until the replicas have it.
+    world.run(2_000_000);
+  }
+  const calmEndUs = world.nowUs + 100_000_000;
+  while (world.nowUs < calmEndUs && world.violations.length === 0 && !hasConverged(world))
+    world.run(1_000_000);
+  return world;
+}
+
+function whereIs(world: VmWorld, vm: string): NodeId | undefined {
+  return world.hosts.find((host) => host.copies.has(vm))?.node;
+}
+
 export function hasConverged(world: VmWorld): boolean {
-  return VMS.every((vm) => world.runningAt(vm).length === 1);
+  const vms = world.ungated.size > 0 ? ["a", UNGATED] : VMS;
+  return vms.every((vm) => world.runningAt(vm).length === 1);
 }
 
 function fault(world: VmWorld, random: () => number, pick: () => NodeId): void {

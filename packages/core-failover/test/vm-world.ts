@@ -11,6 +11,7 @@ import {
   type VmStep,
 } from "../src/index.ts";
 import {
+  type Copy,
   execute,
   failed,
   type Host,
@@ -38,6 +39,8 @@ export class VmWorld {
   /** By machine: the execution that its disk belongs to. */
   readonly disks = new Map<string, number>();
   readonly counts = { starts: 0, resumes: 0, moves: 0, statements: 0, suspends: 0 };
+  /** Machines that pass by every gate. With one of them the world has operators who vouch for hosts that are off. */
+  readonly ungated = new Set<string>();
   lossShare = 0;
   failShare = 0;
   slowShare = 0;
@@ -166,12 +169,22 @@ export class VmWorld {
 
   define(node: NodeId, record: Omit<VmRecord, "placement" | "revision" | "released">): void {
     if (!this.disks.has(record.vm)) this.disks.set(record.vm, 0);
+    if (!record.gated) this.ungated.add(record.vm);
     this.#vm(this.host(node), { kind: "define", record });
   }
 
   move(vm: string, to: NodeId): void {
     this.say(`MOVE ${vm} to ${to}`);
     for (const host of this.hosts) this.#relocate(host, { kind: "move", vm, to });
+  }
+
+  /** An operator who looked: it has no power. Only who takes his word at once can act upon it. */
+  confirmOff(node: NodeId): void {
+    if (this.oracle.seat(node).up) return;
+    this.say(`CONFIRM OFF ${node}`);
+    for (const host of this.hosts) {
+      if (this.nowUs >= host.pausedUntilUs) this.#relocate(host, { kind: "confirm-off", node });
+    }
   }
 
   /** Where the machine runs with its network open. */
@@ -315,6 +328,8 @@ export class VmWorld {
           case "relocated":
             host.marker = effect.term;
             break;
+          case "power-off":
+            break;
         }
       }
       if (result.wakeAtUs < Number.MAX_SAFE_INTEGER) {
@@ -364,13 +379,18 @@ export class VmWorld {
           const { fence, member } = oracle.seat(node);
           if (member !== 0 || fence === null) return [];
           const verdict = fence.fenced ? ("yes" as const) : ("pending" as const);
-          return [{ node, verdict, atUs: fence.fenced ? stampUs : null, powerOff: false }];
+          const atUs = this.ungated.size > 0 ? (fence.sinceUs ?? this.nowUs) + host.offsetUs : stampUs;
+          return [{ node, verdict, atUs: fence.fenced ? atUs : null }];
         }),
         disarmed: false,
       };
       const { incarnation } = host;
+      const heard = this.hosts
+        .filter(({ node }) => node !== host.node && this.connected(host.node, node))
+        .map(({ node }) => ({ node, atUs: stampUs }));
       this.at(this.random() * 5_000, () => {
         if (host.incarnation !== incarnation) return;
+        if (this.ungated.size > 0) this.#relocate(host, { kind: "heard", hosts: heard });
         this.#vm(host, { kind: "grant", grant });
         this.#relocate(host, { kind: "judgement", judgement });
       });
@@ -390,7 +410,7 @@ export class VmWorld {
       if (waiting.length < 4) host.sockets.set(vm, [...waiting, copy.execution]);
     }
     for (const [vm, waiting] of [...host.sockets]) {
-      if (openGate(host, vm, this.nowUs)?.storage !== true) continue;
+      if (openGate(host, vm, this.nowUs)?.storage !== true && !this.ungated.has(vm)) continue;
       host.sockets.delete(vm);
       for (const execution of waiting) {
         const heldUs = this.random() < 0.2 ? this.random() * HELD_BACK_US : this.random() * 3_000;
@@ -451,17 +471,28 @@ export class VmWorld {
     const { boot } = host;
     const source = host.copies.get(vm);
     if (source?.state !== "running") return answer(failed("NOT_RUNNING"));
+    const other = this.host(to);
+    // Its images must open, or it doesn't come up.
+    const looks = openGate(other, vm, this.nowUs)?.storage === true && !other.storageGone;
+    if (!this.connected(host.node, to) || other.copies.has(vm) || !looks)
+      return answer(failed("MIGRATION_FAILED"));
+    const target: Copy = { state: "incoming", execution: 0 };
+    other.copies.set(vm, target);
     source.state = "migrating";
     const migration = { cancelled: false };
     host.migrating.set(vm, migration);
     this.at(100_000 + this.random() * 900_000, () => {
-      if (host.boot !== boot || host.copies.get(vm) !== source) return answer(failed("GONE"));
-      const other = this.host(to);
-      const target = other.copies.get(vm);
-      const fine = !migration.cancelled && this.connected(host.node, to) && target?.state === "incoming";
+      const isThere = other.copies.get(vm) === target;
+      // A hypervisor that receives ends with its source.
+      const giveUp = (code: string) => {
+        if (isThere) other.copies.delete(vm);
+        answer(failed(code));
+      };
+      if (host.boot !== boot || host.copies.get(vm) !== source) return giveUp("GONE");
+      const fine = !migration.cancelled && this.connected(host.node, to) && isThere;
       if (!fine || this.random() < this.failShare) {
         source.state = "running";
-        return answer(failed("MIGRATION_FAILED"));
+        return giveUp("MIGRATION_FAILED");
       }
       source.state = "moved-out";
       target.state = "incoming-complete";

@@ -1,5 +1,6 @@
 import type { Peer, PeersMessage } from "@quorate/contracts";
 import { judgeLink } from "./judge.ts";
+import type { Outcome } from "./outcome.ts";
 import { lossPercent } from "./replay-window.ts";
 import type { MembershipState, PeerRecord } from "./state.ts";
 
@@ -46,4 +47,15 @@ export function toldOf(state: MembershipState, peer: PeerRecord, nowUs: number):
     told += `|${link.ring}${hears ? "h" : "-"}${heard ? "H" : "-"}`;
   }
   return told;
+}
+
+/** Tells the other services everything, now. */
+export function publish(state: MembershipState, nowUs: number): Outcome {
+  const peers = state.peers.map((peer) => ({ ...peer, told: toldOf(state, peer, nowUs) }));
+  const next = { ...state, peers, lastPublishedUs: nowUs };
+  return {
+    state: next,
+    effects: [{ kind: "publish-peers", message: peersMessage(next, nowUs) }],
+    reasons: [],
+  };
 }

@@ -2,6 +2,7 @@ import type { NodeId } from "@quorate/contracts";
 import type { Envelope, Heartbeat } from "./heartbeat.ts";
 import { liftedIncarnation } from "./incarnation.ts";
 import { type Outcome, andThen, unchanged } from "./outcome.ts";
+import { publish } from "./publish.ts";
 import { accept, EMPTY_WINDOW, isFresh } from "./replay-window.ts";
 import { answerAtOnce, isNewerBallot } from "./send.ts";
 import {
@@ -61,7 +62,9 @@ export function onDatagram(
   let next = counted(replaced(state, peer), "heartbeats_accepted");
   if (restarted && known.incarnation !== null) next = counted(next, "peer_restarts");
 
-  const passed = passBallot(next, peer, nowUs, receivedAtUs, heartbeat);
+  // Since when its sender is joined says what a ballot is worth: where that begins anew, it is told before the ballot.
+  const told = peer.sinceUs === greeted.sinceUs ? unchanged(next) : publish(next, nowUs);
+  const passed = andThen(told, (now) => passBallot(now, envelope.node, nowUs, receivedAtUs, heartbeat));
   const lifted = andThen(passed, (now) => liftIfOutdated(now, nowUs, heartbeat));
   return restarted && !heartbeat.goodbye ? andThen(lifted, (now) => answerAtOnce(now, nowUs)) : lifted;
 }
@@ -177,13 +180,14 @@ function later(left: Instant | null, right: Instant): Instant {
 /** Passes a ballot on if it was never passed on before: over two rings, or doubled, it comes once. */
 function passBallot(
   state: MembershipState,
-  peer: PeerRecord,
+  sender: NodeId,
   nowUs: number,
   receivedAtUs: number,
   heartbeat: Heartbeat,
 ): Outcome {
   const { ballot } = heartbeat;
-  if (ballot === null) return unchanged(state);
+  const peer = state.peers.find(({ node }) => node === sender);
+  if (ballot === null || peer === undefined) return unchanged(state);
   if (ballot.node !== peer.node || ballot.name.bootId !== heartbeat.bootId) {
     return unchanged(counted(state, "ballots_refused"));
   }

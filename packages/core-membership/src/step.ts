@@ -6,7 +6,7 @@ import { judgeLink, judgePeer } from "./judge.ts";
 import { nextTickUs } from "./look.ts";
 import { healthyAt, tickHealth } from "./own-health.ts";
 import { type MembershipEffect, type Outcome, andThen, unchanged } from "./outcome.ts";
-import { peersMessage, toldOf } from "./publish.ts";
+import { publish, toldOf } from "./publish.ts";
 import { onDatagram, replaced } from "./receive.ts";
 import { EMPTY_WINDOW } from "./replay-window.ts";
 import { onBallot, onLeave, sendByClock } from "./send.ts";
@@ -273,14 +273,4 @@ function publishNews(outcome: Outcome, nowUs: number, only?: NodeId): Outcome {
       (peer) => (only === undefined || only === peer.node) && toldOf(state, peer, nowUs) !== peer.told,
     );
   return news ? andThen(outcome, (now) => publish(now, nowUs)) : outcome;
-}
-
-function publish(state: MembershipState, nowUs: number): Outcome {
-  const peers = state.peers.map((peer) => ({ ...peer, told: toldOf(state, peer, nowUs) }));
-  const next = { ...state, peers, lastPublishedUs: nowUs };
-  return {
-    state: next,
-    effects: [{ kind: "publish-peers", message: peersMessage(next, nowUs) }],
-    reasons: [],
-  };
 }

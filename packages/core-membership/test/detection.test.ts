@@ -220,6 +220,32 @@ describe("own health", () => {
     expect(joinedSinceUs()).toBeGreaterThan(before + 1.5 * T);
   });
 
+  it("tells since when a peer is joined before the ballot that ends its silence", () => {
+    const world = new World([1, 2, 3], [0], true);
+    world.run(2 * T);
+    world.freeze(1);
+    world.run(10 * T);
+    world.thaw(1);
+    world.run(T / 2);
+    world.freeze(2);
+    world.run(1.5 * T);
+    const before = world.host(1).effects.length;
+    const silentUntilUs = world.nowUs;
+    world.thaw(2);
+    world.run(T / 2);
+    const later = world.host(1).effects.slice(before);
+    const heard = later.findIndex((effect) => effect.kind === "publish-heard" && effect.message.from === 2);
+    const told = later.findIndex(
+      (effect) =>
+        effect.kind === "publish-peers" &&
+        effect.message.peers.some(
+          ({ node, state, sinceUs }) => node === 2 && state === "joined" && sinceUs > silentUntilUs,
+        ),
+    );
+    expect(told).toBeGreaterThanOrEqual(0);
+    expect(told).toBeLessThan(heard);
+  });
+
   it("accuses nobody by what it was reading when it was stopped, nor by a new configuration before its tick", () => {
     const world = new World([1, 2, 3]);
     world.run(2 * T);

@@ -22,6 +22,7 @@ export function readMachines(root: ConfSection, findings: Findings): MachinesCon
     vcpuPercent: typed.integerOrDefault("vcpu_percent").value,
     maximumPerNode: typed.integer("maximum_per_node")?.value ?? null,
     storage: sections.flatMap((section) => readStorage(section, findings)),
+    sharedMounts: sections.flatMap((section) => readSharedMount(section, findings)),
     together: groups.flatMap(({ placement, members }) => (placement === "together" ? [members] : [])),
     apart: groups.flatMap(({ placement, members }) => (placement === "apart" ? [members] : [])),
   };
@@ -34,6 +35,15 @@ function readStorage(machines: ConfSection, findings: Findings): MachinesConfig[
     const address = parseAddress(typed.string("address")?.value ?? "");
     const port = typed.integer("port");
     return address === undefined || port === undefined ? [] : [{ address: address.text, port: port.value }];
+  });
+}
+
+function readSharedMount(machines: ConfSection, findings: Findings): string[] {
+  return sectionsNamed(machines, "shared_mount").flatMap((section) => {
+    const typed = new TypedSection("machines.shared_mount", [section], findings, section);
+    requireKey(typed, "path", section, findings);
+    const path = typed.string("path");
+    return path === undefined ? [] : [path.value];
   });
 }
 

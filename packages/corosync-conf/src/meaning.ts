@@ -5,6 +5,7 @@ import { formatDiagnostic, sortedByPlace } from "./diagnostic.ts";
 import type { ConfDocument, ConfSection } from "./document.ts";
 import { sectionsNamed } from "./document.ts";
 import { Findings } from "./findings.ts";
+import { readFencing } from "./meaning-fencing.ts";
 import { readNodes } from "./meaning-nodes.ts";
 import { quorumSection, readVotes, reportNotHonoured } from "./meaning-quorum.ts";
 import { readMachines } from "./meaning-machines.ts";
@@ -80,6 +81,11 @@ function readMeaning(root: ConfSection, options: ReadOptions, findings: Findings
   const ihttpdPorts = readPorts(root, findings);
   const managedService = readManagedService(root, findings);
   const machines = readMachines(root, findings);
+  const powerDevices = readFencing(
+    root,
+    nodes.map(({ config }) => config.id),
+    findings,
+  );
   const places = readPlaces(root, ihttpdPorts, findings);
   reportWithoutEffect(root, findings);
   return {
@@ -94,6 +100,7 @@ function readMeaning(root: ConfSection, options: ReadOptions, findings: Findings
     clusterIps,
     managedService,
     ...(machines === undefined ? {} : { machines }),
+    ...(powerDevices === undefined ? {} : { powerDevices }),
     ...places,
     notHonoured: findings.allNotHonoured(),
   };

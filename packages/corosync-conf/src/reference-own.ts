@@ -193,6 +193,17 @@ export const OWN_KEYS: readonly ReferenceKey[] = [
     meaning: "Its TCP port: 10809 for NBD, 3260 for iSCSI, 6789 and 3300 for Ceph's monitors.",
   },
   {
+    section: "machines.shared_mount",
+    key: "path",
+    type: { kind: "path" },
+    use: "honoured",
+    defaultMeaning: "none: needed in each section",
+    meaning:
+      "A folder that every host mounts from the same place (NFS, a cluster file system). Disk files below it are on every host, but no gate holds what a host's kernel writes there.",
+    tradeOff:
+      "A machine with such a disk is moved when you say so, and after a failure once its host is proved to be off. A folder that is each host's own, named here, would have it started elsewhere without its disk.",
+  },
+  {
     section: "machines.group",
     key: "placement",
     type: { kind: "word", words: ["together", "apart"] },

@@ -1,5 +1,6 @@
 import { CLUSTER_KEYS } from "./reference-cluster.ts";
 import { IGNORED_KEYS, NOT_HONOURED_KEYS } from "./reference-corosync.ts";
+import { FENCING_KEYS } from "./reference-fencing.ts";
 import { OWN_KEYS } from "./reference-own.ts";
 import type { ReferenceKey, ReferenceSection } from "./reference-types.ts";
 
@@ -10,6 +11,7 @@ import type { ReferenceKey, ReferenceSection } from "./reference-types.ts";
 export const CONFIG_REFERENCE: readonly ReferenceKey[] = [
   ...CLUSTER_KEYS,
   ...OWN_KEYS,
+  ...FENCING_KEYS,
   ...NOT_HONOURED_KEYS,
   ...IGNORED_KEYS,
 ];
@@ -37,7 +39,18 @@ export const REFERENCE_SECTIONS: readonly ReferenceSection[] = [
   repeatable("managed_service", "honoured", "The service that runs on the master alone. At most one."),
   section("machines", "honoured", "Virtual machines under care. Without this section no machine is touched."),
   repeatable("machines.storage", "honoured", "Shared storage behind the gate: one section for each port."),
+  repeatable(
+    "machines.shared_mount",
+    "honoured",
+    "Folders that all hosts have from one place: one section for each.",
+  ),
   repeatable("machines.group", "honoured", "Machines that belong together or apart."),
+  section("fencing", "honoured", "What switches hosts off."),
+  repeatable(
+    "fencing.device",
+    "honoured",
+    "A host's power: one section for each. For machines that the gates do not hold, when their host is silent.",
+  ),
   section("bus", "honoured", "The message servers."),
   section("paths", "honoured", "Files outside of the run directory."),
   section("automation", "honoured", "Whether the cluster acts by itself."),

@@ -51,6 +51,11 @@ export function shownValues(read: ReadConfig): ShownValue[] {
   if (config.managedService.kind === "none") rows.push(row("managed_service", "none", "default"));
   else rows.push(...shown("managed_service", "managed_service", sectionsNamed(root, "managed_service"), {}));
   rows.push(...shownMachines(root, config));
+  const devices = sectionsNamed(root, "fencing").flatMap((section) => sectionsNamed(section, "device"));
+  for (const device of devices) {
+    const node = lastKey(device, "node")?.value ?? "?";
+    rows.push(...shown(`fencing.device[${node}]`, "fencing.device", [device], {}));
+  }
   rows.push(
     ...shown("bus", "bus", sectionsNamed(root, "bus"), {}),
     ...shown("paths", "paths", sectionsNamed(root, "paths"), {
@@ -80,7 +85,7 @@ function shownMachines(root: ConfSection, config: ClusterConfig): ShownValue[] {
   if (config.machines === undefined) return [row("machines", "none", "default")];
   const sections = sectionsNamed(root, "machines");
   const rows = shown("machines", "machines", sections, { maximum_per_node: "no limit" });
-  for (const name of ["storage", "group"]) {
+  for (const name of ["storage", "shared_mount", "group"]) {
     const parts = sections.flatMap((section) => sectionsNamed(section, name));
     for (const [index, part] of parts.entries())
       rows.push(...shown(`machines.${name}[${index}]`, `machines.${name}`, [part], {}));

@@ -207,7 +207,7 @@ export function expectation(type: ValueType): string {
     case "mask":
       return "a mask, as 24 or 255.255.255.0";
     case "path":
-      return "an absolute path without ..";
+      return "an absolute path without .., and without a / at its end";
     case "instant":
       return "an instant in UTC, as 2030-01-31T12:00:00Z";
     case "pattern":

@@ -311,3 +311,34 @@ test("show tells a default from a line of the file and from what follows", () =>
   expect(shown.get("totem.heartbeat")).toMatchObject({ value: "200 ms", origin: "derived" });
   expect(shown.get("nodelist.node[3].prio")).toMatchObject({ value: "1", origin: "default" });
 });
+
+test("a power device is read with the agent's own parameters, and its defaults are shown", () => {
+  const device = (id: number, ...lines: string[]) =>
+    `device {\nnode: ${id}\nagent: fence_ipmilan\n${lines.map((line) => `${line}\n`).join("")}}\n`;
+  const own = device(
+    2,
+    "ip: 10.0.9.2",
+    "lanplus: 1",
+    "password_script: /etc/bmc 2",
+    "secrets_file: /etc/q/bmc",
+  );
+  const read2 = read(`${nodelist(3)}machines {\n}\nfencing {\n${own}${device(1, "timeout: 5000")}}\n`);
+  expect(read2.config.powerDevices).toEqual([
+    { node: 1, agent: "fence_ipmilan", timeoutMs: 5000, parameters: {}, secretsFile: null },
+    {
+      node: 2,
+      agent: "fence_ipmilan",
+      timeoutMs: 30_000,
+      parameters: { ip: "10.0.9.2", lanplus: "1", password_script: "/etc/bmc 2" },
+      secretsFile: "/etc/q/bmc",
+    },
+  ]);
+  expect(read2.warnings.filter(({ what }) => /"ip"|lanplus|fencing|device|password/.test(what))).toEqual([]);
+  const shown = new Map(shownValues(read2).map((row) => [row.path, row]));
+  expect(shown.get("fencing.device[2].ip")).toMatchObject({ value: "10.0.9.2" });
+  expect(shown.get("fencing.device[2].timeout")).toMatchObject({ value: "30000", origin: "default" });
+  const alone = read(`${nodelist(3)}fencing {\n${own}}\n`);
+  expect(alone.warnings.map(({ what }) => what)).toContain(
+    "a power device has no effect without the section machines",
+  );
+});

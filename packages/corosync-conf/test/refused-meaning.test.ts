@@ -294,6 +294,16 @@ const MACHINES: readonly Case[] = [
     expected: ["f:16:2: the section machines.storage has no port; add port:"],
   },
   {
+    name: "the root folder as a shared mount",
+    text: section("machines", "shared_mount {", "path: /", "}"),
+    expected: ['f:17:8: "path" cannot be "/"'],
+  },
+  {
+    name: "a shared mount without its path",
+    text: section("machines", "shared_mount {", "}"),
+    expected: ["f:16:2: the section machines.shared_mount has no path; add path:"],
+  },
+  {
     name: "seconds with their unit where milliseconds stand",
     text: section("machines", "storage_settle: 1s"),
     expected: ['f:16:18: "storage_settle" must be'],
@@ -304,6 +314,67 @@ const MACHINES: readonly Case[] = [
     expected: ['f:17:13: "placement" cannot be'],
   },
 ];
+
+const device = (...lines: string[]) => section("fencing", "device {", ...lines, "}");
+
+const FENCING: readonly Case[] = [
+  {
+    name: "a device without its node and agent",
+    text: device("ip: 10.0.0.9"),
+    expected: [
+      "f:16:2: the section fencing.device has no node; add node:",
+      "f:16:2: the section fencing.device has no agent; add agent:",
+    ],
+  },
+  {
+    name: "a device of a node that is not in the list",
+    text: device("node: 77", "agent: fence_ipmilan"),
+    expected: ["f:17:8: node 77 is not in the node list; write one of"],
+  },
+  {
+    name: "an agent that is no agent",
+    text: device("node: 1", "agent: ipmi --off"),
+    expected: ['f:18:9: "agent" cannot be "ipmi --off"'],
+  },
+  {
+    name: "an agent outside of a fixed place",
+    text: device("node: 1", "agent: /usr/../tmp/agent"),
+    expected: ['f:18:9: "agent" cannot be'],
+  },
+  {
+    name: "a password in the configuration",
+    text: device("node: 1", "agent: fence_ipmilan", "password: hunter2"),
+    expected: ['f:19:2: "password" looks like a secret'],
+  },
+  {
+    name: "an action of one's own",
+    text: device("node: 1", "agent: fence_ipmilan", "action: reboot"),
+    expected: ['f:19:2: "action" is not yours to give'],
+  },
+  {
+    name: "a timeout with its unit",
+    text: device("node: 1", "agent: fence_ipmilan", "timeout: 20s"),
+    expected: ['f:19:11: "timeout" must be'],
+  },
+  {
+    name: "a secrets file that depends on the folder",
+    text: device("node: 1", "agent: fence_ipmilan", "secrets_file: keys/bmc"),
+    expected: ['f:19:16: "secrets_file" cannot be'],
+  },
+  {
+    name: "two devices for one node",
+    text: section(
+      "fencing",
+      ...["device {", "node: 1", "agent: fence_ipmilan", "}"],
+      ...["device {", "node: 1", "agent: fence_apc", "}"],
+    ),
+    expected: ["f:20:2: node 1 has two devices"],
+  },
+];
+
+describe("refused power devices", () => {
+  testCases(FENCING);
+});
 
 describe("refused in our own sections", () => {
   testCases(OWN);

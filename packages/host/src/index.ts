@@ -27,6 +27,7 @@ export { createFakeHypervisor, FakeMachines } from "./hypervisor/fake-hypervisor
 export type {
   HostCapacity,
   Hypervisor,
+  KnownDomain,
   MachineDefinition,
   MachineDisk,
   MachineNic,
@@ -70,5 +71,10 @@ export type {
 } from "./managed-service/managed-service.ts";
 export { createReadinessProbe } from "./managed-service/real-readiness-probe.ts";
 export { createUnitService, type UnitServiceOptions } from "./managed-service/unit-service.ts";
+export { createFenceAgent, fenceAgentProblem } from "./power-device/fence-agent.ts";
+export type { PowerDevice } from "./power-device/power-device.ts";
+export { createFakeStorageProbe, FakeStorages } from "./storage-probe/fake-storage-probe.ts";
+export { createRealStorageProbe } from "./storage-probe/real-storage-probe.ts";
+export type { StorageProbe, StorageSight } from "./storage-probe/storage-probe.ts";
 export { createIpTool, type IpTool } from "./tools/ip-tool.ts";
 export { type HostContext, monotonicNowUs } from "./tools/host-context.ts";

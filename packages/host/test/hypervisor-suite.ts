@@ -159,10 +159,20 @@ export function hypervisorSuite(world: () => HypervisorWorld): void {
     const { hypervisor, keep } = world();
     await keep("kept", definitionOf("kept", 9));
     const find = async () => (await hypervisor.definitions()).find(({ name }) => name === "kept");
-    expect((await find())?.autostart).toBe(true);
+    expect(await find()).toMatchObject({ autostart: true, persistent: true });
     expect((await find())?.xml).toContain(uuidOf(9));
     await hypervisor.disableAutostart("kept");
     expect((await find())?.autostart).toBe(false);
+  });
+
+  it("knows what runs and is kept nowhere, too", async () => {
+    const { hypervisor } = world();
+    await hypervisor.start("fleeting", prepared("fleeting", 8));
+    const known = (await hypervisor.definitions()).find(({ name }) => name === "fleeting");
+    expect(known).toMatchObject({ persistent: false, autostart: false });
+    expect(known?.xml).toContain(uuidOf(8));
+    await hypervisor.destroy("fleeting");
+    expect((await hypervisor.definitions()).some(({ name }) => name === "fleeting")).toBe(false);
   });
 
   it("says how much room there is", async () => {

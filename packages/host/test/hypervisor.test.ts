@@ -79,6 +79,23 @@ describe("a definition", () => {
     });
   });
 
+  it("has disks below a mount that all hosts share, which are everywhere and which no gate holds", () => {
+    const disk = (file: string) =>
+      `<disk type='file' device='disk'><source file='${file}'/><target dev='vdb'/></disk>`;
+    const read = (file: string) => {
+      const { disks, obstacles } = readDefinition(definitionOf("a", 1, disk(file)), "f", ["/srv/machines"]);
+      return { kind: disks[0]?.kind, obstacles };
+    };
+    expect(read("/srv/machines/a/disk.raw")).toEqual({
+      kind: "shared-mount",
+      obstacles: [
+        "disk vdb is reached through this host's kernel (/srv/machines/a/disk.raw), which no gate of one machine holds",
+      ],
+    });
+    for (const path of ["/srv/machines", "/srv/machines2/a.raw", "/srv/machines/../own/a.raw"])
+      expect(read(path).kind, path).toBe("local");
+  });
+
   it("names what no lease of a machine fences", () => {
     const local = "<disk type='file' device='disk'><source file='/a.img'/><target dev='vdb'/></disk>";
     const direct = "<interface type='direct'><source dev='eth0'/></interface>";

@@ -7,14 +7,16 @@ import { join, resolve } from "node:path";
 import { EXIT_CODES } from "@quorate/contracts";
 import { Command } from "commander";
 import { BenchLab, INTERRUPTED, reportUnlessInterrupted, takeDownOnSignal } from "./bench/bench-lab.ts";
+import { MachineBench } from "./bench/machine-bench.ts";
 import { buildDigest, Results } from "./bench/results.ts";
 import { lacks, sift, stoodStillText } from "./bench/stood-still.ts";
 import { chooseFaults, FAULTS } from "./chaos/catalogue.ts";
 import { CHAOS_TOKEN_MS, type ChaosSample, ChaosSampleSchema, type Fault, isLate } from "./chaos/fault.ts";
+import { GUESTS, withGuests } from "./chaos/guests.ts";
 import { planOf } from "./chaos/hosts.ts";
 import { missedBy } from "./chaos/judge.ts";
-import { chaosTable, isMet, rowOf } from "./chaos/table.ts";
-import { calm, keepEvidence, takeSample } from "./chaos/take.ts";
+import { chaosTable, guestTable, isMet, rowOf } from "./chaos/table.ts";
+import { calm, keepEvidence, type Surroundings, takeSample } from "./chaos/take.ts";
 import { requireRoot } from "./lab.ts";
 import { wholeNumber } from "./options.ts";
 
@@ -22,10 +24,13 @@ const ROOT = resolve(import.meta.dirname, "../../..");
 
 const LAB_FAILURES = 3;
 
+const GUEST_VALUES = ["guest_silence_ms", "guest_restarts", "guests_back_ms", "double_starts", "lost_writes"];
+
 type ChaosOptions = {
   only?: string[];
   n?: number;
   fresh?: boolean;
+  vms?: boolean;
   table?: boolean;
   json?: boolean;
   record: boolean;
@@ -41,8 +46,11 @@ class Chaos {
 
   constructor(options: ChaosOptions) {
     this.#options = options;
-    this.#recordings = options.record ? join(ROOT, ".lab", `chaos-recordings-${options.lab}`) : null;
-    const path = join(ROOT, ".lab", `chaos-${this.#build}.json`);
+    // What is told to the guests' part of a core is not recorded yet.
+    const isRecorded = options.record && options.vms !== true;
+    this.#recordings = isRecorded ? join(ROOT, ".lab", `chaos-recordings-${options.lab}`) : null;
+    const kind = options.vms === true ? "chaos-vms" : "chaos";
+    const path = join(ROOT, ".lab", `${kind}-${this.#build}.json`);
     this.#results = Results.open(path, this.#build, ChaosSampleSchema);
   }
 
@@ -74,9 +82,13 @@ class Chaos {
   }
 
   table(faults: readonly Fault[]): boolean {
-    const shown = FAULTS.filter((fault) => faults.includes(fault) || this.#results.of(fault.name).length > 0);
+    const names = new Set(faults.map(({ name }) => name));
+    const shown = FAULTS.filter(({ name }) => names.has(name) || this.#results.of(name).length > 0);
     const rows = shown.map((fault) => rowOf(fault, this.#results.of(fault.name)));
     process.stdout.write(`build ${this.#build}\n${chaosTable(rows)}`);
+    if (this.#options.vms === true) {
+      process.stdout.write(`\n${guestTable(shown, (fault) => this.#results.of(fault.name))}`);
+    }
     const areMet = rows.every(isMet) && this.#given.length === 0;
     for (const name of this.#given)
       process.stdout.write(`GIVEN UP after ${LAB_FAILURES} failures: ${name}\n`);
@@ -96,21 +108,32 @@ class Chaos {
 
   /** Samples of one group on one lab, until it has served long enough or does not converge any more. */
   async #oneLab(group: readonly Fault[]): Promise<void> {
-    const { lab: name } = this.#options;
     const [first] = group;
     if (first === undefined) return;
-    await BenchLab.with(name, planOf(first.hosts, ROOT, name), async (bench) => {
+    await this.#surrounded(first, async (surroundings) => {
+      const { bench } = surroundings;
       await calm(bench);
       for (let served = 0; served < first.samplesPerLab; served += 1) {
         const fault = this.#next(group);
         if (fault === undefined) return;
         const round = this.#results.of(fault.name).length;
-        const sample = await takeSample(bench, fault, round, this.#recordings);
+        const sample = await takeSample(surroundings, fault, round);
         this.#results.add(fault.name, sample);
         this.#tell(bench, fault, sample, round);
-        if (sample.after === null) return;
+        if (sample.after === null || sample.values["guests_not_back"] === 1) return;
       }
     });
+  }
+
+  async #surrounded(first: Fault, body: (surroundings: Surroundings) => Promise<void>): Promise<void> {
+    const { lab: name, vms = false } = this.#options;
+    const recordings = this.#recordings;
+    const plan = planOf(first.hosts, ROOT, name, vms ? GUESTS : 0);
+    if (!vms) {
+      await BenchLab.with(name, plan, (bench) => body({ bench, machines: null, recordings }));
+      return;
+    }
+    await MachineBench.with(name, plan, (machines) => body({ bench: machines.bench, machines, recordings }));
   }
 
   #tell(bench: BenchLab, fault: Fault, sample: ChaosSample, round: number): void {
@@ -128,6 +151,7 @@ class Chaos {
       "spurious",
       "recovery_ms",
       "lateness_ms",
+      ...(this.#options.vms === true ? GUEST_VALUES : []),
     ];
     const shown = values.map((name) => `${name} ${Math.round(sample.values[name] ?? -1)}`).join(", ");
     const still = stoodStillText(sample, CHAOS_TOKEN_MS);
@@ -159,13 +183,18 @@ async function main(): Promise<number> {
   program.option("--only <faults...>", "by name, or by the beginning of it, e.g. freeze");
   program.option("--n <samples>", "so many samples of each, instead of the usual number", wholeNumber);
   program.option("--fresh", "forget this build's samples of the chosen faults first");
+  program.option(
+    "--vms",
+    "with virtual machines, one of them on whom the fault strikes; kept apart from the others",
+  );
   program.option("--table", "print what there is, do nothing");
   program.option("--json", "the table as JSON in the last line");
   program.option("--no-record", "do not fetch and replay what the cores were given in each sample");
   program.option("--lab <name>", "the lab's name; two with different names run side by side", "chaos");
   program.parse();
   const options = program.opts<ChaosOptions>();
-  const chosen = chooseFaults(options.only);
+  const plain = chooseFaults(options.only);
+  const chosen = options.vms === true ? withGuests(plain) : plain;
   const chaos = new Chaos(options);
   if (options.table !== true) {
     requireRoot();

@@ -29,6 +29,8 @@ export type StorageTraffic = {
   segments: number;
   firstMs: number;
   lastMs: number;
+  /** The same of segments that carried data for the disk; null without any. */
+  data: { firstMs: number; lastMs: number } | null;
 };
 
 export type StorageObservation = {
@@ -36,6 +38,13 @@ export type StorageObservation = {
   report: () => StorageTraffic[];
   close: () => void;
 };
+
+/** Guests write whole sectors. Nothing else in NBD is as long: a request without data has 28 bytes. */
+const LEAST_DATA_BYTES = 512;
+
+function isData({ bytes }: StoragePayload): boolean {
+  return bytes >= LEAST_DATA_BYTES;
+}
 
 /** `1700000000.123456 IP 172.31.223.46.51034 > 172.31.223.250.10809: tcp 28` */
 const LINE = /^(\d+\.\d+) IP (\d+\.\d+\.\d+\.\d+)\.(\d+) > [\d.]+\.(\d+): tcp (\d+)/;
@@ -79,9 +88,10 @@ export class StorageWatch {
       const known = connections.get(key);
       if (known === undefined) {
         const traffic = { host, address, sourcePort, guest, bytes, segments: 1, firstMs: atMs, lastMs: atMs };
-        connections.set(key, traffic);
+        connections.set(key, { ...traffic, data: isData(payload) ? { firstMs: atMs, lastMs: atMs } : null });
         return;
       }
+      if (isData(payload)) known.data = { firstMs: known.data?.firstMs ?? atMs, lastMs: atMs };
       known.bytes += bytes;
       known.segments += 1;
       known.lastMs = atMs;

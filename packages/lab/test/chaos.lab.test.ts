@@ -24,9 +24,9 @@ afterAll(async () => {
 describe("chaos", () => {
   it("nobody answers beside another, nobody answers with an old term, the cluster converges, its recordings replay", async () => {
     await sweepAbandonedTestLabs();
-    await BenchLab.with(name, planOf("plain", ROOT, name), async (bench) => {
+    await BenchLab.with(name, planOf("plain", ROOT, name, 0), async (bench) => {
       for (const fault of chooseFaults(FAULTS)) {
-        const sample = await takeSample(bench, fault, 0, recordings);
+        const sample = await takeSample({ bench, machines: null, recordings }, fault, 0);
         expect(sample.after, `${fault.name} converges`).not.toBeNull();
         expect(sample.values, fault.name).toMatchObject({ dual_ms: 0, stale_answers: 0 });
         expect(sample.injected.toMs).toBeGreaterThanOrEqual(sample.injected.fromMs);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { chooseFaults, FAULTS } from "../src/chaos/catalogue.ts";
 import type { ChaosSample, Fault } from "../src/chaos/fault.ts";
+import { guestValues, withGuests } from "../src/chaos/guests.ts";
 import { failoversOf, missedBy, spuriousOf, staleAnswersOf, valuesOf } from "../src/chaos/judge.ts";
 import { judgeReplay } from "../src/chaos/recordings.ts";
-import { chaosTable, isMet, rowOf } from "../src/chaos/table.ts";
+import { chaosTable, guestTable, isMet, rowOf } from "../src/chaos/table.ts";
 import { type ConvergedStatus, convergedOf } from "../src/converged.ts";
 import { Tally } from "../src/tally.ts";
 
@@ -223,5 +224,41 @@ describe("converged", () => {
       saying(id, { configuration: { ...configuration, committed: false } }),
     );
     expect(convergedOf(uncommitted, [2, 4, 8])).toBeNull();
+  });
+});
+
+describe("chaos with virtual machines", () => {
+  it("lets all faults of one kind of hosts share a lab", () => {
+    for (const { group, hosts } of withGuests(FAULTS)) expect(group).toBe(hosts);
+  });
+
+  it("counts runs beyond a guest's first, and the longest silence of any", () => {
+    const run = { firstMs: 0, lastSentMs: 1, lastMs: 1, firstNumber: 1, lastNumber: 2, answers: 2 };
+    const report = (guest: string, longestMs: number, runs: string[]) => ({
+      ...{ guest, answers: 4, refusals: 0, overlaps: [], repeated: [] },
+      silence: { longestMs, fromMs: 0, open: false },
+      runs: runs.map((name) => ({ run: name, ...run })),
+    });
+    expect(
+      guestValues([report("vm1", 20, ["a"]), report("vm2", 7000, ["b", "c"]), report("vm3", 9, [])]),
+    ).toEqual({ guest_silence_ms: 7000, guest_restarts: 1 });
+  });
+
+  it("misses a double start, a lost write and a guest that does not come back, and shows them", () => {
+    const cut = faultOf("power-cut-master");
+    const bad = sampleOf({ double_starts: 1, lost_writes: 2, guests_not_back: 1, guest_silence_ms: 8000 });
+    expect(missedBy(cut, bad)).toEqual(["double_starts 1 > 0", "lost_writes 2 > 0", "guests_not_back 1 > 0"]);
+    const lines = guestTable([cut], () => [bad, sampleOf({ guest_silence_ms: 6000, guests_back_ms: 5000 })]);
+    expect(lines.split("\n")[1]?.split(/ +/).slice(0, 9)).toEqual([
+      "power-cut-master",
+      "2",
+      "1",
+      "2",
+      "0",
+      "6000",
+      "8000",
+      "5000",
+      "5000",
+    ]);
   });
 });

@@ -93,6 +93,40 @@ describe.runIf(process.arch === "x64")("virtual machines under care", () => {
     expectOnce();
   });
 
+  it("leave a host that is drained, each as it is to, and to power it off then starts nothing", async () => {
+    const { master } = await product.whole();
+    const traffic = watchers.storage.observe();
+    await bringTo("vm1", master);
+    await bringTo("vm2", master);
+    const [live, stopped] = [await answerOf("vm1"), await answerOf("vm2")];
+    await asked(master, "vm", "policy", "vm2", "--move", "restart");
+    const said = await asked(master, "node", "drain", String(master), "--for", "1h");
+    expect(said).toContain(`Node ${master} is empty`);
+    expect((await machinesNow()).filter(({ node }) => node === master)).toEqual([]);
+    const heir = (await product.whole()).master;
+    expect(heir).not.toBe(master);
+    // The one goes on with its memory, the other has begun anew.
+    expect((await answerOf("vm1")).run).toBe(live.run);
+    const begun = await answerOf("vm2");
+    expect(begun.run).not.toBe(stopped.run);
+    const decisions: string[] = [];
+    const end = watchers.decisions.listen(({ code }) => decisions.push(code));
+    const window = (await product.observer()).observe();
+    await product.lab.kill(master);
+    expect(await waitUntil(() => decisions.includes("NODE_FENCED"), LIMIT_MS, 50)).toBe(true);
+    expect(window.report().silence.icmp.longestMs).toBeLessThan(TOKEN_MS / 2);
+    window.close();
+    expect((await answerOf("vm1")).run).toBe(live.run);
+    expect((await answerOf("vm2")).run).toBe(begun.run);
+    end();
+    expect(decisions).not.toContain("VM_PLACED");
+    expect(sharedDisks(traffic.report())).toEqual([]);
+    traffic.close();
+    expectOnce();
+    await product.lab.start(master);
+    await product.whole();
+  });
+
   it("leave nothing behind", async () => {
     const { lab } = product;
     const qemus = lab
@@ -129,6 +163,18 @@ async function answerOf(vm: string): Promise<GuestAnswer> {
   const answer = await watchers.guests.waitFor(({ guest }) => guest === vm, LIMIT_MS);
   if (answer === null) throw new Error(`${vm} does not answer`);
   return answer;
+}
+
+/** By a live move, where it is not there already. */
+async function bringTo(vm: string, host: number): Promise<void> {
+  if (ownerOf(await machinesNow(), vm) === host) return;
+  expect(await asked(host, "vm", "move", vm, String(host))).toContain(`${vm} runs on node ${host}`);
+}
+
+async function asked(host: number, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await product.quorate(host, ...args);
+  if (code !== 0) throw new Error(`quorate ${args.join(" ")}: ${stderr || stdout}`);
+  return stdout;
 }
 
 function guestsOn(host: number): string[] {

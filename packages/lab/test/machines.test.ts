@@ -101,6 +101,7 @@ describe("pauses", () => {
 describe("double starts", () => {
   const traffic = (host: number, firstMs: number, lastMs: number, guest = "vm1"): StorageTraffic => ({
     ...{ host, address: "", sourcePort: 1, guest, bytes: 1, segments: 1, firstMs, lastMs },
+    data: { firstMs, lastMs },
   });
   const report = {
     ...{ guest: "vm1", answers: 1, refusals: 0, runs: [], overlaps: [], repeated: [] },
@@ -114,6 +115,8 @@ describe("double starts", () => {
     expect(sharedDisks([traffic(2, 0, 10), traffic(4, 11, 20), traffic(4, 5, 6, "vm2")])).toEqual([]);
     expect(sharedDisks([traffic(2, 0, 10), traffic(4, 10, 20)])).toEqual([{ guest: "vm1", hosts: [2, 4] }]);
     expect(sharedDisks([traffic(2, 0, 10), traffic(2, 5, 20)])).toEqual([]);
+    // Who only reads may do so while another writes.
+    expect(sharedDisks([traffic(2, 0, 10), { ...traffic(4, 10, 20), data: null }])).toEqual([]);
   });
 
   it("are seen by each of the watchers, and count once for a guest", () => {

@@ -161,7 +161,7 @@ export function healFaults(world: World): void {
     }
     for (const process of host.processes) process.thaw();
     // A drained evaluator has stopped for good: its supervisor starts it anew.
-    if (host.evaluator.state?.leaving === true) host.evaluator.kill();
+    if (!world.operator.breakOffDrain(host) && host.evaluator.state?.leaving === true) host.evaluator.kill();
     for (const process of host.processes)
       if (!process.running) host.startLater(process.name, RESTART_AT_HEAL_US);
   }

@@ -278,7 +278,10 @@ export class Host {
     const usualUs = random.between(BUS_LEAST_US, BUS_MOST_US);
     const late = random.next() < this.world.noise().busLate;
     const lateUs = late ? random.between(0, this.world.tokenUs / 2) : 0;
-    return usualUs + lateUs + (this.busSlowUpToUs > 0 ? random.between(0, this.busSlowUpToUs) : 0);
+    const slowUs = this.busSlowUpToUs > 0 ? random.between(0, this.busSlowUpToUs) : 0;
+    // What is held up is handed over when the faults end.
+    const heldUpUs = Math.min(lateUs + slowUs, Math.max(0, this.world.faultsEndUs - this.nowUs()));
+    return usualUs + heldUpUs;
   }
 
   private deliver<Name extends Topic>(to: ProcessName, topic: Name, message: LocalMessages[Name]): void {

@@ -1,4 +1,4 @@
-import type { NodeId } from "@quorate/contracts";
+import { compareConfigRefs, type NodeId } from "@quorate/contracts";
 import { configOf, withNode } from "./documents.ts";
 import type { Host } from "./host.ts";
 import type { World } from "./world.ts";
@@ -10,6 +10,7 @@ const LOOK_US = 20_000;
 /** People at the command line: they ask some node, look at the answer, and try again. */
 export class Operator {
   private readonly world: World;
+  private readonly draining = new Set<Host>();
 
   constructor(world: World) {
     this.world = world;
@@ -27,7 +28,8 @@ export class Operator {
   drain(host: Host, downUs: number): void {
     const { world } = this;
     const { boot } = host;
-    const here = () => host.up && host.boot === boot;
+    const here = () => host.up && host.boot === boot && this.draining.has(host);
+    this.draining.add(host);
     host.evaluator.order({ kind: "drain" }, () => {});
     const drainedUs = world.nowUs + 2 * world.tokenUs;
     const awaitDrained = () => {
@@ -44,6 +46,7 @@ export class Operator {
       host.membership.goodbye();
       world.at(world.nowUs + 50_000, () => {
         if (!here()) return;
+        this.draining.delete(host);
         for (const process of host.processes) {
           process.kill();
           host.startLater(process.name, downUs);
@@ -51,6 +54,13 @@ export class Operator {
       });
     };
     world.at(world.nowUs + LOOK_US, awaitDrained);
+  }
+
+  /** A stop under way is given up, and what it had told to end is killed; whether there was one. */
+  breakOffDrain(host: Host): boolean {
+    if (!this.draining.delete(host)) return false;
+    for (const process of host.processes) process.kill();
+    return true;
   }
 
   /** Asks `via` for a change of the document it has; tried again until it is made or ten seconds have passed. */
@@ -63,7 +73,11 @@ export class Operator {
       const text = asked === undefined ? null : edit(asked.text);
       if (asked === undefined) return world.at(world.nowUs + AGAIN_US, attempt);
       if (text === null) return;
-      if (text === asked.text) return made();
+      // Made before, by an answer that was lost; that it is stored there does not mean that it will stay.
+      const committed = via.evaluator.state?.committed ?? null;
+      if (text === asked.text && committed !== null && compareConfigRefs(committed, asked.ref) === 0)
+        return made();
+      if (text === asked.text) return world.at(world.nowUs + AGAIN_US, attempt);
       let answered = false;
       const reason = { code: "OPERATOR", message: "An operator's change." };
       via.distributor.propose({ base: asked.ref, text, reason, forwarded: false }, (result) => {

@@ -64,11 +64,11 @@ export class Returns {
     return `${Math.round(sinceUs / 1000)} ms after the two could reach each other again`;
   }
 
-  /** A machine of which it has a copy though another host runs it. */
+  /** A machine of which it has a copy though another host runs it; a leftover that runs on in the dark is not meant. */
   private copyOfAnothers(back: Host): string | null {
     for (const vm of back.vmKernel?.copies.keys() ?? []) {
       for (const other of this.world.hosts.values())
-        if (other !== back && other.up && other.vmKernel?.copies.get(vm)?.state === "running") return vm;
+        if (other !== back && other.vm.open && other.vmKernel?.copies.get(vm)?.state === "running") return vm;
     }
     return null;
   }

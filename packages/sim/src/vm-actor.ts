@@ -89,7 +89,9 @@ export class VmActor {
   onStatement(statement: VmStatement): void {
     const before = this.vms.adopted;
     this.onHost({ kind: "statement", statement });
-    if (this.vms.adopted !== before) this.learntAtUs = this.host.nowUs();
+    if (this.vms.adopted === before) return;
+    this.learntAtUs = this.host.nowUs();
+    this.host.world.vmChecker?.noteTaken(this.host, statement);
   }
 
   onHost(input: VmHostInput): void {
@@ -137,6 +139,8 @@ export class VmActor {
           });
           break;
         case "relocated":
+        // No power devices here.
+        case "power-off":
           break;
         default:
           assertNever(effect);
@@ -157,14 +161,14 @@ export class VmActor {
         if (host.storageGone || !kernel.isOpen(vm, "storage")) return failed("STORAGE_GONE");
         const lineage = host.world.storage.begin(vm);
         kernel.copies.set(vm, { state: "running", lineage, migration: null });
+        host.world.vmChecker?.noteActing(host, vm);
         host.world.tell(() => `node ${host.id} execution ${lineage.id} of ${vm} runs`);
         this.writeLater(vm);
         return { kind: "done" };
       }
       case "receive-copy":
-        if (copy !== undefined) return failed("EXISTS");
-        kernel.copies.set(vm, { state: "incoming", lineage: null, migration: null });
-        return { kind: "done" };
+        // It comes into being when the source begins to send.
+        return copy === undefined ? { kind: "done" } : failed("EXISTS");
       case "pause-copy":
         if (copy?.state !== "running") return failed("NOT_RUNNING");
         copy.state = "paused";
@@ -172,6 +176,7 @@ export class VmActor {
       case "resume-copy":
         if (copy?.state !== "paused" && copy?.state !== "incoming-complete") return failed("NOT_PAUSED");
         copy.state = "running";
+        host.world.vmChecker?.noteActing(host, vm);
         this.writeLater(vm);
         return { kind: "done" };
       case "destroy-copy":
@@ -185,17 +190,41 @@ export class VmActor {
     }
   }
 
+  /** Where a live move goes, while it can be reached. */
+  private targetOf(to: NodeId): Host | null {
+    const { world } = this.host;
+    const other = world.hosts.get(to);
+    return other?.up === true && world.network.connects(this.host.id, to, world.cluster.rings) ? other : null;
+  }
+
+  /** At its beginning: a hypervisor comes up at the target, if its images can be opened there. */
+  migrationBegins(vm: string, to: NodeId): void {
+    const source = this.kernel.copies.get(vm);
+    const other = this.targetOf(to);
+    const kernel = other?.vmKernel;
+    if (source?.state !== "running" || other === null || kernel === undefined || kernel === null) return;
+    if (other.storageGone || !kernel.isOpen(vm, "storage") || kernel.copies.has(vm)) return;
+    kernel.copies.set(vm, { state: "incoming", lineage: null, migration: null });
+    source.migration = { to, cancelled: false };
+    other.actuator.machinesChanged();
+  }
+
   /** At its end: the target has everything and waits, paused; or the source runs on. */
   private migrated(vm: string, to: NodeId): VmOutcome {
     const { host, kernel } = this;
     const source = kernel.copies.get(vm);
-    const other = host.world.hosts.get(to);
+    const migration = source?.migration ?? null;
+    if (source !== undefined) source.migration = null;
+    const other = this.targetOf(to);
     const target = other?.vmKernel?.copies.get(vm);
-    const reached = other?.up === true && host.world.network.connects(host.id, to, host.world.cluster.rings);
-    if (source?.state !== "running" || source.migration?.cancelled === true || !reached)
-      return failed("MIGRATION_FAILED");
     // Everything that the guest wrote must be acknowledged first: that needs its storage.
-    if (target?.state !== "incoming" || !kernel.isOpen(vm, "storage")) return failed("MIGRATION_FAILED");
+    const ready = source?.state === "running" && kernel.isOpen(vm, "storage");
+    if (!ready || migration === null || migration.cancelled || target?.state !== "incoming") {
+      // A hypervisor that receives ends with what it receives from; behind a cut it notices later.
+      const there = host.world.hosts.get(to)?.vmKernel?.copies;
+      if (migration !== null && there?.get(vm)?.state === "incoming") there.delete(vm);
+      return failed("MIGRATION_FAILED");
+    }
     source.state = "moved-out";
     target.state = "incoming-complete";
     target.lineage = source.lineage;
@@ -247,7 +276,7 @@ export class VmActor {
         masterLeaseEndUs: isMaster ? Math.min(grant.masterLeaseEndUs, grant.stampUs + host.world.tokenUs) : 0,
         view: { term: quorum.view.term, number: quorum.view.number },
         members: quorum.view.members.map(({ node }) => node),
-        fences: quorum.fences.map((fence) => ({ ...fence, powerOff: false })),
+        fences: quorum.fences,
         disarmed: grant.disarmed,
       },
     });
@@ -311,6 +340,8 @@ export class VmActor {
       storageSettleUs: STORAGE_SETTLE_US,
       bootGraceUs: BOOT_GRACE_US,
       bootedAtUs: host.bootedLocalUs,
+      devices: [],
+      devicesKey: "",
       policy: OPEN_POLICY,
     };
   }

@@ -11,17 +11,39 @@ export class VmChecker {
   private readonly world: World;
   /** Placements that some master has begun to give to a host. */
   private readonly given = new Set<string>();
+  /** Hosts that took an order for a machine to come by a live move, and none since to run it. */
+  private readonly expected = new Set<string>();
 
   constructor(world: World) {
     this.world = world;
   }
 
-  /** INV-3, whenever a gate was opened: an overlap begins at the instant of some opening. */
-  noteOpened(host: Host, vm: string): void {
+  /** INV-3, whenever a gate was opened or a copy begins to act: an overlap begins at one of these. */
+  noteActing(host: Host, vm: string): void {
+    if (!this.mayAct(host, vm)) return;
     for (const other of this.world.hosts.values()) {
-      if (other === host || !other.up || other.vmKernel?.isAnyOpen(vm) !== true) continue;
+      if (other === host || !this.mayAct(other, vm)) continue;
       this.world.checker.violate("INV-3", `the gates of ${vm} are open on nodes ${other.id} and ${host.id}`);
     }
+  }
+
+  /**
+   * Whether the machine could reach the network or change its storage from here, or is about to: not where nothing but
+   * its storage is open for a live move to come.
+   */
+  private mayAct({ id, up, vmKernel: kernel }: Host, vm: string): boolean {
+    if (!up || kernel === null) return false;
+    const state = kernel.copies.get(vm)?.state;
+    const onlyLooks =
+      state === undefined
+        ? this.expected.has(`${vm} ${id}`)
+        : state === "incoming" || state === "incoming-complete";
+    return kernel.isOpen(vm, "network") || (kernel.isOpen(vm, "storage") && !onlyLooks);
+  }
+
+  /** INV-3: whose gate opens has a lease. */
+  noteOpened(host: Host, vm: string): void {
+    this.noteActing(host, vm);
     const overdueUs = host.localUs() - host.vm.grantedUntilUs;
     if (overdueUs > 0)
       this.world.checker.violate(
@@ -48,6 +70,14 @@ export class VmChecker {
             ` while node ${other.id} has a copy (${copy.state}) and a lease`,
         );
       }
+    }
+  }
+
+  /** What a host took a word of. */
+  noteTaken(host: Host, { orders }: VmStatement): void {
+    for (const { vm, kind } of orders) {
+      if (kind === "incoming") this.expected.add(`${vm} ${host.id}`);
+      if (kind === "run") this.expected.delete(`${vm} ${host.id}`);
     }
   }
 

@@ -43,10 +43,6 @@ export class VmKernel {
     return gate !== undefined && gate[part] && this.around.localUs() < gate.untilUs;
   }
 
-  isAnyOpen(vm: string): boolean {
-    return this.isOpen(vm, "network") || this.isOpen(vm, "storage");
-  }
-
   permit(number: number, timeoutUs: number): void {
     this.permits.set(number, this.around.localUs() + timeoutUs + this.around.tickUs());
   }

@@ -52,7 +52,6 @@ export function carryOutVm(actuator: ActuatorProcess, actor: VmActor, step: VmSt
     case "shutdown-copy":
     case "migrate-copy": {
       const [leastUs, mostUs] = lengthOf(step);
-      kernel.pending += 1;
       const boot = actor.boot;
       const finish: Answer = (outcome) => {
         if (actor.boot === boot) kernel.pending -= 1;
@@ -60,7 +59,13 @@ export function carryOutVm(actuator: ActuatorProcess, actor: VmActor, step: VmSt
       };
       // Libvirt goes on without us; only the answer needs this life.
       return actuator.begun(life, step.kind, () => {
-        host.world.at(host.nowUs() + host.commandUs() + random.between(leastUs, mostUs), () => {
+        kernel.pending += 1;
+        const fromUs = host.nowUs() + host.commandUs();
+        if (step.kind === "migrate-copy")
+          host.world.at(fromUs, () => {
+            if (host.up && actor.boot === boot) actor.migrationBegins(step.vm, step.to);
+          });
+        host.world.at(fromUs + random.between(leastUs, mostUs), () => {
           if (host.up && actor.boot === boot) finish(actor.hypervisor(step));
         });
       });

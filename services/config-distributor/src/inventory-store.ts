@@ -69,11 +69,18 @@ export class InventoryStore {
         incarnation < known.incarnation || (incarnation === known.incarnation && sequence <= known.sequence);
       if (older) return false;
     }
-    const records = JSON.stringify(report.records);
+    const records = JSON.stringify([report.records, report.recordsLost === true]);
     const changed = records !== known?.records;
-    if (changed) this.#replace(node, report.records);
+    // Of a host whose disk has lost them the others are the memory.
+    if (changed) this.#replace(node, report.recordsLost === true ? this.#kept(report) : report.records);
     this.#seen.set(node, { incarnation, sequence, records });
     return changed;
+  }
+
+  #kept({ node, records }: VmReport): VmRecord[] {
+    const named = new Set(records.map(({ vm }) => vm));
+    const earlier = this.records().filter((each) => each.node === node && !named.has(each.record.vm));
+    return [...records, ...earlier.map(({ record }) => record)];
   }
 
   #replace(node: NodeId, records: readonly VmRecord[]): void {
@@ -121,7 +128,9 @@ export class InventoryStore {
 
   /** Drops definitions that no record names any more. */
   sweep(): void {
-    const named = new Set(this.records().map(({ record }) => record.definition));
+    const named = new Set(
+      this.records().flatMap(({ record }) => [record.definition, record.started?.definition ?? []].flat()),
+    );
     const all = this.#database.prepare("SELECT digest FROM definition").all() as { digest: string }[];
     const drop = this.#database.prepare("DELETE FROM definition WHERE digest = ?");
     for (const { digest } of all) if (!named.has(digest)) drop.run(digest);

@@ -134,7 +134,10 @@ cluster { name: test, listen: "127.0.0.1:${routePort}", routes: [${routes}] }
     const identity = identifyProcess(child.pid ?? 0);
     if (identity !== null) writePidFile(join(this.runDir, "pids", "nats-server.pid"), identity);
     this.bus = this.connect("test");
-    await until("bus", () => this.bus.connected);
+    await until("bus", () => {
+      if (child.exitCode !== null) throw new Error(`nats-server ended by itself:\n${this.natsLog}`);
+      return this.bus.connected;
+    });
     this.bus.subscribeLocal("stored", ({ ref, from }) => this.onStored?.(ref, from));
     this.bus.subscribe(eventSubject(CLUSTER, this.id, "config", "*"), EventEnvelopeSchema, (event) => {
       this.events.push(event);
@@ -234,20 +237,29 @@ export class TestCluster {
     prepare: (node: TestNode) => void = () => {},
   ): Promise<TestCluster> {
     const cluster = new TestCluster();
+    try {
+      await cluster.#start(ids, prepare);
+    } catch (error) {
+      await cluster.remove();
+      throw error;
+    }
+    return cluster;
+  }
+
+  async #start(ids: readonly NodeId[], prepare: (node: TestNode) => void): Promise<void> {
     const routePorts = await Promise.all(ids.map(() => freePort()));
     for (const [index, id] of ids.entries()) {
       const node = new TestNode(id, await freePort());
-      cluster.nodes.push(node);
-      node.onStored = (ref, from) => cluster.#take(node, ref, from);
+      this.nodes.push(node);
+      node.onStored = (ref, from) => this.#take(node, ref, from);
       const others = routePorts.filter((_, other) => other !== index);
       await node.startNats(routePorts[index] ?? 0, others);
     }
-    for (const node of cluster.nodes) {
+    for (const node of this.nodes) {
       prepare(node);
       await node.start();
     }
-    cluster.#timer = setInterval(() => cluster.speak(), 50);
-    return cluster;
+    this.#timer = setInterval(() => this.speak(), 50);
   }
 
   node(id: NodeId): TestNode {

@@ -53,6 +53,16 @@ function names(store: InventoryStore): string[] {
 }
 
 describe("the replica of the inventories", () => {
+  it("remembers for a host that has lost its records, until another life of it knows better", () => {
+    const { store } = InventoryStore.open(path);
+    store.take(report(2, 1, [record("a"), record("b")]));
+    store.take({ ...report(2, 1, [record("b", { revision: 7 })], 2), recordsLost: true });
+    expect(names(store)).toEqual(["2 a", "2 b"]);
+    expect(store.records()[1]?.record.revision).toBe(7);
+    store.take(report(2, 1, [record("b", { revision: 7 })], 3));
+    expect(names(store)).toEqual(["2 b"]);
+  });
+
   it("is each node's own word, over a restart too", () => {
     const { store } = InventoryStore.open(path);
     expect(store.take(report(2, 1, [record("b"), record("a")]))).toBe(true);

@@ -1,4 +1,9 @@
-import { type ClusterConfig, type MachinesConfig, type ManagedServiceConfig } from "@quorate/contracts";
+import {
+  type ClusterConfig,
+  type MachinesConfig,
+  type ManagedServiceConfig,
+  type PowerDeviceConfig,
+} from "@quorate/contracts";
 import type {
   Address,
   Announcer,
@@ -9,13 +14,17 @@ import type {
   LockFile,
   MachineGate,
   ManagedService,
+  PowerDevice,
   ReadinessProbe,
+  StorageProbe,
 } from "@quorate/host";
 
 /** Made only where machines are under care. */
 export interface MachineDrivers {
   hypervisor(config: MachinesConfig): Hypervisor;
   gate(): MachineGate;
+  powerDevice(config: PowerDeviceConfig): PowerDevice;
+  storageProbe(): StorageProbe;
 }
 
 /** What follows from the configuration and may change with it while we run. */

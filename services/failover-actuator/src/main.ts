@@ -1,4 +1,7 @@
 import { runService } from "@quorate/runtime";
 import { runFailoverActuator, STOP_LIMIT_MS } from "./app.ts";
+import { runLoadGates } from "./machines/load-gates.ts";
 
-await runService("failover-actuator", runFailoverActuator, { stopLimitMs: STOP_LIMIT_MS });
+const [, , first, ...rest] = process.argv;
+if (first === "load-gates") await runLoadGates(rest);
+else await runService("failover-actuator", runFailoverActuator, { stopLimitMs: STOP_LIMIT_MS });

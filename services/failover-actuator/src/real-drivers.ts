@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { assertNever, type ClusterConfig } from "@quorate/contracts";
 import {
   createCommandService,
+  createFenceAgent,
   createIpTool,
   createReadinessProbe,
   createRealAddress,
@@ -12,6 +13,7 @@ import {
   createRealLinkMonitor,
   createRealLockFile,
   createRealMachineGate,
+  createRealStorageProbe,
   createUnitService,
   type HostContext,
   type ManagedService,
@@ -39,6 +41,8 @@ export function createRealDrivers(options: RealDriversOptions): Drivers {
     machines: {
       hypervisor: ({ hypervisor }) => createRealHypervisor(context, { uri: hypervisor }),
       gate: () => createRealMachineGate(context),
+      powerDevice: (config) => createFenceAgent(context, config),
+      storageProbe: () => createRealStorageProbe(context),
     },
     placesOf: (config) => ({
       lock: createRealLockFile(config.lockFile ?? join(options.runDir, "service.lock")),

@@ -6,16 +6,19 @@ import {
   createFakeCarrier,
   createFakeGate,
   createFakeHypervisor,
+  createFenceAgent,
   createFakeLinkMonitor,
   createFakeLockFile,
   createFakeMachineGate,
   createFakeReadinessProbe,
   createFakeService,
+  createFakeStorageProbe,
   FakeFiles,
   FakeKernel,
   FakeMachineKernel,
   FakeMachines,
   FakeServiceProcess,
+  FakeStorages,
   FakeTables,
 } from "@quorate/host";
 import { createLogger, monotonicUs } from "@quorate/runtime";
@@ -72,6 +75,8 @@ export class FakeHost {
       machines: {
         hypervisor: () => createFakeHypervisor(this.machines),
         gate: () => createFakeMachineGate(context, { kernel: this.machineKernel }),
+        powerDevice: (config) => createFenceAgent(context, config),
+        storageProbe: () => createFakeStorageProbe(new FakeStorages()),
       },
       readiness: createFakeReadinessProbe(({ address }) => this.answers(address)),
       placesOf: (config) => ({

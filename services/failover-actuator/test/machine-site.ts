@@ -9,14 +9,18 @@ import type {
   MachinesConfig,
   NodeConfig,
   NodeId,
+  PowerDeviceConfig,
   QuorumMessage,
   ReportMessage,
 } from "@quorate/contracts";
 import {
+  createFenceAgent,
   createFakeHypervisor,
   createFakeMachineGate,
+  createFakeStorageProbe,
   FakeMachineKernel,
   FakeMachines,
+  FakeStorages,
   machineNumber,
   machineUser,
   tapName,
@@ -41,6 +45,7 @@ export const MACHINES: MachinesConfig = {
   vcpuPercent: 400,
   maximumPerNode: null,
   storage: [STORAGE],
+  sharedMounts: [],
   together: [],
   apart: [],
 };
@@ -69,7 +74,7 @@ export function nodeOf(id: NodeId, change: Partial<NodeConfig> = {}): NodeConfig
   return { id, addresses: [`10.92.0.${id}`], prio: 100, replication: true, votes: 1, ...change };
 }
 
-const uuidOf = (index: number) => `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
+export const uuidOf = (index: number) => `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 
 /** A machine on network storage with one tap: what the gates hold wholly. */
 export function definitionOf(name: string, index: number): string {
@@ -77,6 +82,12 @@ export function definitionOf(name: string, index: number): string {
 <vcpu>1</vcpu><devices><disk type='network' device='disk'><source protocol='nbd' name='${name}'>
 <host name='${STORAGE.address}' port='${STORAGE.port}'/></source><target dev='vda'/></disk>
 <interface type='bridge'><source bridge='vmbr0'/></interface></devices></domain>`;
+}
+
+/** The same with its disk on one host alone. */
+export function localDefinitionOf(name: string, index: number): string {
+  const disk = `<disk type='file' device='disk'><source file='/var/lib/vm/${name}'/><target dev='vda'/></disk>`;
+  return definitionOf(name, index).replace(/<disk [^]*<\/disk>/, disk);
 }
 
 export async function until(what: string, condition: () => boolean, limitMs = 20_000): Promise<void> {
@@ -142,6 +153,7 @@ export class MachineSite {
 export class MachineHost {
   readonly machines = new FakeMachines();
   readonly kernel = new FakeMachineKernel(monotonicUs);
+  readonly storages = new FakeStorages();
   readonly bus: Bus;
   readonly stateDir: string;
   readonly logged: string[] = [];
@@ -174,6 +186,8 @@ export class MachineHost {
     const drivers = {
       hypervisor: () => createFakeHypervisor(this.machines),
       gate: () => createFakeMachineGate({ nowUs: monotonicUs }, { kernel: this.kernel }),
+      powerDevice: (config: PowerDeviceConfig) => createFenceAgent({ nowUs: monotonicUs }, config),
+      storageProbe: () => createFakeStorageProbe(this.storages),
     };
     const context = {
       service: "failover-actuator" as const,

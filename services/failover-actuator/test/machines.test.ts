@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   configFor,
   definitionOf,
+  localDefinitionOf,
   MACHINES,
   type MachineHost,
   MachineSite,
@@ -150,6 +151,53 @@ describe("a machine under care", () => {
   });
 });
 
+describe("a storage that does not answer", () => {
+  const SAN = "10.99.0.1:10809";
+  const goneAt = (host: MachineHost) =>
+    host.room.reports.find(({ node }) => node === host.id)?.storageGone ?? [];
+
+  it("is known by the host without any machine's help, said, and forgotten with its first answer", async () => {
+    const host = await running();
+    expect((await host.ask()).problems).toEqual([]);
+    host.storages.refusing.add(SAN);
+    await until("it is known", () => goneAt(host).includes(SAN));
+    const { problems } = await host.ask();
+    expect(problems).toMatchObject([
+      { code: "STORAGE_GONE", message: expect.stringContaining(`${SAN} does not answer`) },
+    ]);
+    // The host is not to blame: nothing is killed, paused or shut for it.
+    expect(host.isOpen(1)).toBe(true);
+    expect(host.state("vm1")).toBe("running");
+    host.storages.refusing.clear();
+    await until("it is back", () => goneAt(host).length === 0);
+    expect((await host.ask()).problems).toEqual([]);
+    const told = host.logged.join("\n");
+    expect(told).toMatch(/STORAGE_GONE[^]*STORAGE_BACK/);
+  });
+
+  it("is looked at by hosts that have no machine there yet, and keeps machines from them", async () => {
+    const config = configFor([2, 4], { machines: { ...MACHINES, storage: [] } });
+    const two = await site.host(2, config);
+    const four = await site.host(4, config);
+    const speak = (change: Parameters<MachineHost["speak"]>[0]) => {
+      two.speak(change);
+      four.speak(change);
+    };
+    four.storages.refusing.add(SAN);
+    speak({ members: [2, 4], leader: 4 });
+    await two.define("vm1", 1);
+    await until("it runs on the node that defined it", () => two.isOpen(1));
+    await until("the other node lacks its storage", () => goneAt(four).includes(SAN));
+    two.speak(null);
+    four.speak({ number: 2, members: [4], fenced: [2] });
+    const blocked = () => four.room.machines.relocator.blocked["vm1"]?.code;
+    await until("the storage is blamed", () => blocked() === "VM_STORAGE_GONE");
+    expect(four.state("vm1")).toBe("none");
+    four.storages.refusing.clear();
+    await until("it runs on the other node", () => four.isOpen(1));
+  });
+});
+
 describe("what is asked for and cannot be", () => {
   it("is refused with its place and the remedy", async () => {
     const host = await running();
@@ -174,7 +222,7 @@ describe("what is asked for and cannot be", () => {
   it("does not take over what libvirt alone has started", async () => {
     const host = await site.host(4, configFor([4]));
     const uuid = "00000000-0000-4000-8000-000000000001";
-    host.machines.guests.set("vm1", { name: "vm1", uuid, state: "running", answersShutdown: true });
+    host.machines.guests.set("vm1", { name: "vm1", uuid, xml: "", state: "running", answersShutdown: true });
     host.machines.changed();
     host.speak({});
     await until("it was seen", () => host.room.machines.host.vms["vm1"]?.copy !== undefined);
@@ -207,11 +255,47 @@ describe("what is asked for and cannot be", () => {
     await until("its placement is over", () => two.room.machines.host.vms["vm1"]?.saved?.released !== null);
     await until("node 4 knows", () => four.room.inventory()[0]?.record.released !== null);
     await expect(four.define("vm1", 2)).rejects.toMatchObject(ofTwo);
-    await two.wish("vm1", "undefined");
+    await expect(four.define("vm1", 1)).rejects.toMatchObject({ hint: expect.stringContaining("--node 2") });
+  });
+
+  it("is being given up elsewhere, where something is left of it", async () => {
+    const config = configFor([2, 4], { machines: { ...MACHINES, shutdownGraceMs: 3000 } });
+    const two = await site.host(2, config);
+    const four = await site.host(4, config);
+    four.speak({ members: [2, 4], leader: 4 });
+    two.speak({ members: [2, 4], leader: 4 });
+    await two.define("deaf1", 1);
+    await until("it runs", () => two.isOpen(1));
+    await two.wish("deaf1", "undefined");
     await until("node 4 knows", () => four.room.inventory()[0]?.record.wanted === "undefined");
-    await expect(four.define("vm1", 2)).rejects.toMatchObject({
-      hint: expect.stringContaining("--node 2"),
+    await expect(four.define("deaf1", 1)).rejects.toMatchObject({
+      code: "MACHINE_BUSY",
+      message: expect.stringContaining("being given up on node 2"),
     });
+  });
+});
+
+describe("a machine that was given up", () => {
+  it("is taken in again on another node, on whose disk alone it lies now", async () => {
+    const config = configFor([2, 4]);
+    const two = await site.host(2, config);
+    const four = await site.host(4, config);
+    four.speak({ members: [2, 4], leader: 4 });
+    two.speak({ members: [2, 4], leader: 4 });
+    await two.define("vm1", 1);
+    await until("it runs", () => two.isOpen(1));
+    await two.wish("vm1", "undefined");
+    await until("node 4 knows that it is over", () => {
+      const record = four.room.inventory()[0]?.record;
+      return record?.wanted === "undefined" && record.released !== null;
+    });
+    await four.define("vm1", 1, localDefinitionOf("vm1", 1));
+    await until("it runs on node 4", () => four.state("vm1") === "running");
+    expect(two.state("vm1")).toBe("none");
+    await until("node 2 has let it go", () => two.room.machines.host.vms["vm1"]?.saved == null);
+    expect(two.room.inventory()).toMatchObject([
+      { node: 4, record: { wanted: "running", storage: "local" } },
+    ]);
   });
 });
 

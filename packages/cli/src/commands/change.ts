@@ -4,7 +4,6 @@ import {
   printDocument,
   setConfigVersion,
   setDisarmedUntil,
-  setMaintenanceUntil,
   setNodePrio,
 } from "@quorate/corosync-conf";
 import type { Bus } from "@quorate/runtime";
@@ -32,7 +31,7 @@ export async function withBus<Result>(
 }
 
 /** Changes the committed document and waits until the change is committed. */
-async function propose(
+export async function propose(
   places: Places,
   reason: Reason,
   edit: (current: { document: ConfDocument; text: string }) => ConfDocument,
@@ -110,24 +109,6 @@ export async function arm(places: Places): Promise<Shown> {
   return propose(places, { code: "operator_arm", message }, ({ document }) =>
     setDisarmedUntil(document, null),
   );
-}
-
-/** Machines are moved off the node and none is placed there, until the time is up or `undrain`. */
-export async function drain(places: Places, wanted: string, forMs: number): Promise<Shown> {
-  const until = new Date(Date.now() + forMs).toISOString().replace(/\.\d+Z$/, "Z");
-  const message = `Node ${wanted} is drained until ${until}: machines are moved off, none is placed there.`;
-  return propose(places, { code: "operator_drain", message }, ({ document, text }) => {
-    const { config } = parseConfiguration(text, "running.conf");
-    return setMaintenanceUntil(document, findNode(config, wanted).id, until);
-  });
-}
-
-export async function undrain(places: Places, wanted: string): Promise<Shown> {
-  const message = `Node ${wanted} takes machines again.`;
-  return propose(places, { code: "operator_undrain", message }, ({ document, text }) => {
-    const { config } = parseConfiguration(text, "running.conf");
-    return setMaintenanceUntil(document, findNode(config, wanted).id, null);
-  });
 }
 
 /** Null when no answer came in time; throws every other failure. */

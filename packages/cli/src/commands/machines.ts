@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs";
-import { type NodeId, QuorateError } from "@quorate/contracts";
+import { type NodeId, QuorateError, type Reason, type VmMove } from "@quorate/contracts";
 import type { Answer, Bus } from "@quorate/runtime";
 import { findNode, parseConfiguration } from "../configuration-file.ts";
+import { domainTable } from "../domain-lines.ts";
 import {
   type KnownMachines,
   machineLines,
   type MachineLine,
   machineTable,
+  proofNeeded,
   relocatable,
   type Wish,
 } from "../machine-lines.ts";
@@ -19,6 +21,8 @@ const ASK_LIMIT_MS = 1500;
 const DEFINE_LIMIT_MS = 15_000;
 /** A live move copies the machine's memory over the network. */
 const MOVE_LIMIT_MS = 600_000;
+/** The master drops what it could not begin in two tokens. */
+const MOVE_BEGINS_MS = 15_000;
 const LOOK_AGAIN_MS = 250;
 
 async function ask(bus: Bus, node: NodeId): Promise<KnownMachines> {
@@ -26,7 +30,7 @@ async function ask(bus: Bus, node: NodeId): Promise<KnownMachines> {
 }
 
 /** What this node knows, with the master's decisions where there is one who can be asked. */
-async function lookAround(
+export async function lookAround(
   bus: Bus,
   nodeId: NodeId,
 ): Promise<{ own: KnownMachines; master: KnownMachines | null }> {
@@ -67,9 +71,10 @@ export async function showMachine(places: Places, vm: string): Promise<Shown> {
       ["memory", `${line.memoryMib} MiB`],
       ["vcpus", String(line.vcpus)],
       ["relocatable", relocatable(line)],
-      ...line.obstacles.map((obstacle): [string, string] => ["", obstacle]),
+      ...[...line.obstacles, proofNeeded(line) ?? []].flat().map((text): [string, string] => ["", text]),
       ...(line.movingTo === null ? [] : [["moving to", String(line.movingTo)] as [string, string]]),
       ...(line.blocked === null ? [] : [["waits", line.blocked] as [string, string]]),
+      ...line.troubles.map((trouble): [string, string] => ["trouble", trouble]),
       ...copies.map(({ node, state, placement }): [string, string] => [
         "copy",
         `on node ${node}, ${state}, placement ${placement === null ? "unknown" : `${placement.term}.${placement.number}`}`,
@@ -93,13 +98,26 @@ export interface DefineOptions {
   readonly prio?: number;
   readonly stopped?: boolean;
   readonly node?: string;
+  readonly domain?: string;
 }
 
-/** Takes a machine under care on this node, or on the one named; one that is known gets the new definition there. */
-export async function defineMachine(places: Places, file: string, options: DefineOptions): Promise<Shown> {
-  const xml = readDefinitionFile(file);
+/**
+ * Takes a machine under care on this node, or on the one named; one that is known gets the new definition there. The
+ * file is this host's; `domain` is one that the node's libvirt knows.
+ */
+export async function defineMachine(
+  places: Places,
+  file: string | undefined,
+  options: DefineOptions,
+): Promise<Shown> {
+  if ((file === undefined) === (options.domain === undefined)) {
+    const hint = "Write: quorate vm define FILE, or: quorate vm define --domain NAME";
+    throw new QuorateError("USAGE", "Either a file or a domain that libvirt knows is to be named.", hint);
+  }
+  const read = file === undefined ? null : readDefinitionFile(file);
   return withBus(places, async (bus, { nodeId }) => {
     const node = options.node === undefined ? nodeId : await nodeNamed(bus, nodeId, options.node);
+    const xml = read ?? (await definitionOfDomain(bus, node, options.domain ?? ""));
     const answer = await bus.request(
       "failover-actuator",
       "machine-define",
@@ -110,6 +128,27 @@ export async function defineMachine(places: Places, file: string, options: Defin
     const { vm, obstacles } = answer as { vm: string; obstacles: string[] };
     const warnings = obstacles.map((obstacle) => `  not relocatable by lease: ${obstacle}\n`).join("");
     return { json: { vm, node, obstacles }, text: `${vm} is under care on node ${node}.\n${warnings}` };
+  });
+}
+
+async function definitionOfDomain(bus: Bus, node: NodeId, name: string): Promise<string> {
+  const { domains } = await bus.request("failover-actuator", "machine-discover", node, {}, DEFINE_LIMIT_MS);
+  const domain = domains.find((each) => each.name === name);
+  if (domain !== undefined) return domain.xml;
+  throw new QuorateError(
+    "MACHINE_UNKNOWN",
+    `Libvirt of node ${node} knows no domain ${name} that is not under care.`,
+    "See: quorate vm discover, quorate vm list",
+  );
+}
+
+/** What libvirt knows on this node, or on the one named, and nobody has taken under care. */
+export async function discoverMachines(places: Places, wanted: string | undefined): Promise<Shown> {
+  return withBus(places, async (bus, { nodeId }) => {
+    const node = wanted === undefined ? nodeId : await nodeNamed(bus, nodeId, wanted);
+    const { domains } = await bus.request("failover-actuator", "machine-discover", node, {}, DEFINE_LIMIT_MS);
+    const json = { node, domains: domains.map(({ xml: _xml, ...domain }) => domain) };
+    return { json, text: domainTable(node, domains) };
   });
 }
 
@@ -135,7 +174,7 @@ async function nodeNamed(bus: Bus, nodeId: NodeId, wanted: string): Promise<Node
 export async function wishMachine(
   places: Places,
   vm: string,
-  wish: { wanted?: Wish; prio?: number; move?: "live" | "restart" },
+  wish: { wanted?: Wish; prio?: number; move?: VmMove },
 ): Promise<Shown> {
   return withBus(places, async (bus, { nodeId }) => {
     const { own, master } = await lookAround(bus, nodeId);
@@ -154,6 +193,9 @@ export async function wishMachine(
       ...(wish.prio === undefined ? [] : [`has the priority ${wish.prio}`]),
       ...(wish.move === "live" ? ["is moved live"] : []),
       ...(wish.move === "restart" ? ["is shut down and started anew where others are moved live"] : []),
+      ...(wish.move === "live-or-restart"
+        ? ["is moved live, and by a restart where that is broken off"]
+        : []),
     ];
     return { json: { vm, node, ...wish }, text: `${vm} on node ${node} ${said.join(", ")}.\n` };
   });
@@ -182,7 +224,13 @@ export async function moveMachine(
       if (line.node === to && line.movingTo === null && line.state === "running")
         return { json: { vm, node: to, tookMs }, text: `${vm} runs on node ${to}; it took ${tookMs} ms.\n` };
       if (line.movingTo !== null) begun = true;
-      else if (begun && line.node !== null && line.node !== to) {
+      else if (!begun && tookMs > MOVE_BEGINS_MS) {
+        throw new QuorateError(
+          "MIGRATION_REFUSED",
+          `${vm} stays on node ${line.node ?? "?"}: the move did not begin.`,
+          `Why: quorate log on the master (node ${quorum.leader}); quorate vm show ${vm}`,
+        );
+      } else if (begun && line.node !== null && line.node !== to && line.state === "running") {
         throw new QuorateError(
           "MIGRATION_REFUSED",
           `${vm} stays on node ${line.node}: the move was broken off.`,
@@ -234,17 +282,36 @@ export async function planMachines(places: Places, suppositions: readonly string
 
 function planShown(
   down: readonly NodeId[],
-  { placed, left, orderedWithinMs }: Extract<Answer<"failover-actuator", "machine-plan">, { ok: true }>,
+  {
+    placed,
+    left,
+    unreachable,
+    orderedWithinMs,
+  }: Extract<Answer<"failover-actuator", "machine-plan">, { ok: true }>,
 ): Shown {
   const lines = [
     ...placed.map(({ vm, from, to }) => `${vm}: from node ${from ?? "none"} to node ${to}`),
-    ...left.map(({ vm, reason }) => `${vm}: would not run. ${reason.message}`),
+    ...left.map(
+      ({ vm, reason }) => `${vm}: would ${wouldWait(reason) ? "wait" : "not run"}. ${reason.message}`,
+    ),
   ];
   const head =
     lines.length === 0
       ? `Without ${nodes(down)} no machine would have to move.`
       : `Without ${nodes(down)}, starts ordered within ${orderedWithinMs} ms of the death:`;
-  return { json: { down, placed, left, orderedWithinMs }, text: `${[head, ...lines].join("\n")}\n` };
+  const notes = unreachable.map(
+    ({ node, storage }) =>
+      `Storage ${storage} does not answer node ${node}: nothing that needs it goes there.`,
+  );
+  return {
+    json: { down, placed, left, unreachable, orderedWithinMs },
+    text: `${[head, ...lines, ...notes].join("\n")}\n`,
+  };
+}
+
+/** For a proof that its host is off, which a device or a person can give. */
+function wouldWait({ code }: Reason): boolean {
+  return code === "VM_NEEDS_HUMAN" || code === "VM_WAITS_FOR_DEVICE";
 }
 
 function nodes(ids: readonly NodeId[]): string {

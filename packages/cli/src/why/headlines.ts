@@ -47,6 +47,11 @@ const BY_CODE: Readonly<Record<string, number>> = {
   ADDRESS_MISSING: 62,
   NO_CARRIER: 65,
   CARRIER: 61,
+  HOST_OFF_CONFIRMED: 64,
+  HOST_OFF_ORDERED: 63,
+  HOST_OFF_PROVED: 64,
+  HOST_OFF_FAILED: 62,
+  HOST_OFF_VOID: 64,
   "link-lossy": 48,
 };
 

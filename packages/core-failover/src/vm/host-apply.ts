@@ -13,7 +13,7 @@ import {
   type VmTurn,
 } from "./host-state.ts";
 import type { StepError } from "../step.ts";
-import { type CopyState, sortedKeys } from "./words.ts";
+import { type CopyState, type PlacementName, sortedKeys } from "./words.ts";
 
 /** Takes the answer to one step. An answer to a step nobody waits for is dropped. */
 export function takeVmOutcome(turn: VmTurn, id: number, outcome: VmOutcome): void {
@@ -122,11 +122,11 @@ function applyShut(turn: VmTurn, flight: VmFlight, vms: readonly string[]): void
     const facts = state.vms[vm];
     if (facts === undefined) continue;
     if (renewal !== undefined && renews(renewal.step, vm)) continue;
+    // Until now something may have left: by an opening of this life, or of the last, of which this one knows nothing.
+    facts.quietSinceUs = Math.max(facts.quietSinceUs, Math.min(nowUs, facts.openUntilUs));
     facts.openUntilUs = 0;
     facts.open = { network: false, storage: false };
-    if (facts.storage !== "in-use") continue;
-    facts.storage = "dirty";
-    facts.quietSinceUs = Math.max(facts.quietSinceUs, nowUs);
+    if (facts.storage === "in-use") facts.storage = "dirty";
   }
 }
 
@@ -144,6 +144,8 @@ function applyRenewed(turn: VmTurn, flight: VmFlight, leaseEndUs: number): void 
         facts: { vm },
       });
     }
+    // While it was shut the guest may have met a dead connection and been paused for it; whoever tells us may be late.
+    if (storage && !facts.open.storage && facts.copy?.state === "running") turn.state.copiesStale = true;
     facts.open = { network, storage };
     facts.keptUntilUs = leaseEndUs;
   }
@@ -158,7 +160,7 @@ function applyFailed(turn: VmTurn, flight: VmFlight, error: StepError): void {
     case "receive-copy":
       return fail(turn, step.vm, error, "ended");
     case "migrate-copy":
-      return fail(turn, step.vm, error, "running");
+      return fail(turn, step.vm, error, "running", factsFor(turn, step.vm).migrationTried);
     case "pause-copy":
     case "resume-copy":
     case "shutdown-copy":
@@ -178,11 +180,17 @@ function applyFailed(turn: VmTurn, flight: VmFlight, error: StepError): void {
   }
 }
 
-function fail(turn: VmTurn, vm: string, error: StepError, state: "ended" | "running"): void {
+function fail(
+  turn: VmTurn,
+  vm: string,
+  error: StepError,
+  state: "ended" | "running",
+  move: PlacementName | null = null,
+): void {
   const facts = factsFor(turn, vm);
   if (facts.copy === null) return;
   const { placement } = facts.copy;
-  if (placement !== null) facts.failure = { vm, placement, code: error.code, message: error.message };
+  if (placement !== null) facts.failure = { vm, placement, move, code: error.code, message: error.message };
   setCopy(turn, vm, state);
   if (state === "running") turn.state.copiesStale = true;
 }
@@ -206,6 +214,8 @@ function takeSeen(turn: VmTurn, facts: VmFacts, seen: SeenCopy["state"] | null):
   const { vm, copy, record } = facts;
   if (seen === null) {
     if (copy === null || copy.state === "ended" || copy.state === "moved-out") return;
+    // It comes into being when its source begins to send.
+    if (copy.state === "incoming") return;
     const name = copy.placement === null ? "foreign" : nameOf(copy.placement);
     reasons.push({ code: "VM_ENDED", message: `${vm} (${name}) has ended by itself.`, facts: { vm } });
     const message = "It ended by itself.";

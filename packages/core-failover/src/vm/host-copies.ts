@@ -10,7 +10,14 @@ import {
   type VmTurn,
   wakeVmAt,
 } from "./host-state.ts";
-import { comparePlacements, type PlacementName, sortedKeys, type VmOrder, type VmRecord } from "./words.ts";
+import {
+  comparePlacements,
+  compareRecords,
+  type PlacementName,
+  sortedKeys,
+  type VmOrder,
+  type VmRecord,
+} from "./words.ts";
 
 const LOOK_AT_LEAST_US = 5_000_000;
 
@@ -109,8 +116,14 @@ function planRun(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "run" },
   });
 }
 
-function claim(facts: VmFacts, record: VmRecord, placement: PlacementName): void {
-  facts.record = { ...record, placement, released: null };
+/** What this host was told of the machine after the master had read its record is not lost by the order. */
+function claim(facts: VmFacts, ordered: VmRecord, placement: PlacementName): void {
+  const own = facts.record;
+  const record = own !== null && compareRecords(own, ordered) > 0 ? own : ordered;
+  // A copy that is there already, which a live move brought, say, is what its source started.
+  const fresh = { definition: record.definition, gated: record.gated };
+  const started = facts.copy === null ? fresh : (ordered.started ?? fresh);
+  facts.record = { ...record, placement, started, released: null };
 }
 
 /** Old connections are gone first, then the storage is reachable, then the machine runs; its network comes last. */
@@ -134,9 +147,11 @@ function planStop(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "stop" 
 }
 
 function planIncoming(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "incoming" }): void {
-  if (!isOwn(turn, facts, order.placement) || facts.copy !== null) return;
-  if (samePlacement(facts.receiveTried, order.placement)) return;
+  if (!isOwn(turn, facts, order.placement)) return;
   if (!samePlacement(facts.confirmed, order.placement)) return;
+  // What an older copy left in its connections must not pass when the storage is opened for this one to look.
+  if (facts.storage === "dirty") return resetStorage(turn, facts);
+  if (facts.copy !== null || samePlacement(facts.receiveTried, order.placement)) return;
   const { record, from, placement } = order;
   if (!orderVmStep(turn, key(facts), { kind: "receive-copy", vm: facts.vm, record, from })) return;
   facts.receiveTried = placement;
@@ -217,7 +232,7 @@ function releaseWhatIsOver(turn: VmTurn, facts: VmFacts): void {
   if (waiting && stillWanted) return;
   // Found gone after a start of this process: the last life, or the last boot, may have sent something just before.
   if (!isQuiet(turn, facts)) return;
-  facts.record = { ...record, released: { to: facts.movedTo } };
+  facts.record = { ...record, started: null, released: { to: facts.movedTo } };
   facts.movedTo = null;
   facts.confirmed = null;
 }

@@ -11,7 +11,7 @@ import {
   type VmTurn,
   wakeVmAt,
 } from "./host-state.ts";
-import { sortedKeys } from "./words.ts";
+import { sortedKeys, type VmOrder } from "./words.ts";
 
 /** What the clock has ended comes first, so that a host that was frozen acts on no lapsed right. */
 export function noteLapses(turn: VmTurn): void {
@@ -29,17 +29,16 @@ export function noteLapses(turn: VmTurn): void {
     if (state.grant?.out === true && facts.copy !== null) facts.wasOut = true;
     if (isGateShut(facts, nowUs)) {
       facts.open = { network: false, storage: false };
-      if (facts.storage === "in-use") {
-        facts.storage = "dirty";
-        facts.quietSinceUs = Math.max(facts.quietSinceUs, facts.openUntilUs);
-      }
+      facts.quietSinceUs = Math.max(facts.quietSinceUs, facts.openUntilUs);
+      if (facts.storage === "in-use") facts.storage = "dirty";
     }
   }
 }
 
 /**
  * What may pass for a machine now: only under a lease that runs, with a master's word on the placement, for the copy
- * that was started under it, with its record on disk and every older connection gone.
+ * that was started under it, with its record on disk and every older connection gone. The target of a live move may
+ * look at its storage before it has a record.
  */
 export function wantedOpening(state: VmHostState, facts: VmFacts, nowUs: number): GateOpening {
   const { vm, record, copy, begun } = facts;
@@ -49,10 +48,11 @@ export function wantedOpening(state: VmHostState, facts: VmFacts, nowUs: number)
     return keepAdopted(state, facts, nowUs) ?? shut;
   }
   const { order } = held;
-  if (order.kind === "destroy" || order.kind === "incoming") return shut;
+  if (order.kind === "destroy") return shut;
   const { placement } = order;
-  if (!samePlacement(facts.confirmed, placement) || !isClaimed(facts) || facts.storage === "dirty")
-    return shut;
+  if (!samePlacement(facts.confirmed, placement) || facts.storage === "dirty") return shut;
+  if (mayLook(state, facts, order)) return { vm, network: false, storage: true };
+  if (order.kind === "incoming" || !isClaimed(facts)) return shut;
   if (!samePlacement(record?.placement ?? null, placement)) return shut;
   if (copy === null) {
     const starts = order.kind === "run" && begun !== null && !begun.started && nowUs >= held.notBeforeUs;
@@ -72,6 +72,20 @@ export function wantedOpening(state: VmHostState, facts: VmFacts, nowUs: number)
     case "ended":
       return shut;
   }
+}
+
+/**
+ * The target of a live move reads its storage while the source still runs: a hypervisor that receives opens the images
+ * and changes nothing in them until it is resumed (ADR 17). What has arrived goes on looking while its claim is written.
+ */
+function mayLook(
+  { flights }: VmHostState,
+  { vm, copy }: VmFacts,
+  { kind, placement }: Exclude<VmOrder, { kind: "destroy" }>,
+): boolean {
+  if (copy === null || !samePlacement(copy.placement, placement)) return false;
+  if (copy.state === "incoming-complete") return kind === "incoming" || kind === "run";
+  return kind === "incoming" && copy.state === "incoming" && flights[`copy:${vm}`] === undefined;
 }
 
 /** Found open after a restart: the lease has not lapsed, so what was confirmed to the last life still holds. */

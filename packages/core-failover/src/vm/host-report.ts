@@ -43,7 +43,7 @@ function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
     const { copy, failure } = facts;
     const { saved } = facts;
     if (copy !== null) {
-      const confirmed = samePlacement(facts.confirmed, copy.placement);
+      const confirmed = samePlacement(facts.confirmed, copy.placement) && isReceptive(facts);
       copies.push({ vm, state: copy.state, placement: copy.placement, confirmed, wasOut: facts.wasOut });
     } else if (saved !== null && saved.released === null && !isToBegin(facts)) {
       // Gone, but what it sent may still be on its way, or a crash would forget that it is over.
@@ -54,6 +54,11 @@ function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
     if (failure !== null) body.failures.push(failure);
   }
   return body;
+}
+
+/** The source of a live move may send when its target can look at its storage, and not before. */
+function isReceptive({ copy, open }: VmFacts): boolean {
+  return copy?.state !== "incoming" || open.storage;
 }
 
 /** Claimed in this life, and its one start is still to come. */

@@ -9,6 +9,7 @@ import {
   leaseVerdict,
   newFacts,
   samePlacement,
+  type VmFacts,
   type VmGrant,
   type VmHostConfig,
   type VmHostEffect,
@@ -17,7 +18,16 @@ import {
   type VmTurn,
   wakeVmAt,
 } from "./host-state.ts";
-import { comparePlacements, type VmId, type VmRecord, type VmStatement } from "./words.ts";
+import {
+  comparePlacements,
+  compareRecords,
+  isGivenUp,
+  type VmId,
+  type VmRecord,
+  type VmStatement,
+} from "./words.ts";
+
+type VmDefine = Omit<VmRecord, "placement" | "revision" | "released" | "started">;
 
 export type VmHostInput =
   | { kind: "tick" }
@@ -26,8 +36,11 @@ export type VmHostInput =
   | { kind: "done"; id: number; outcome: VmOutcome }
   /** Something about the copies may have changed: look again. Carries no truth. */
   | { kind: "changed" }
-  /** An operator's act, or a machine found on its host: a new record, or other wishes for a known one. */
-  | { kind: "define"; record: Omit<VmRecord, "placement" | "revision" | "released"> }
+  /**
+   * An operator's act, or a machine found on its host: a new record, or other wishes for a known one. `after`: what
+   * another host, which gave the machine up, says of it last; the new record takes the place of that one.
+   */
+  | { kind: "define"; record: VmDefine; after?: VmRecord | null }
   | { kind: "storage"; gone: readonly string[] }
   | { kind: "config"; config: VmHostConfig }
   /** CLOCK_BOOTTIME ran on without CLOCK_MONOTONIC: no lease given so far means anything. */
@@ -78,7 +91,7 @@ function take(turn: VmTurn, input: VmHostInput): void {
       state.copiesStale = true;
       return;
     case "define":
-      return define(turn, input.record);
+      return define(turn, input.record, input.after ?? null);
     case "storage":
       state.storageGone = [...input.gone].sort();
       return;
@@ -163,11 +176,23 @@ function forget(turn: VmTurn, vm: VmId): void {
   if (facts !== undefined && facts.record !== null && facts.record.released !== null) facts.record = null;
 }
 
-function define(turn: VmTurn, wish: Omit<VmRecord, "placement" | "revision" | "released">): void {
+function define(turn: VmTurn, wish: VmDefine, after: VmRecord | null): void {
   const { state } = turn;
   const facts = state.vms[wish.vm] ?? newFacts(state, wish.vm);
   state.vms[wish.vm] = facts;
   const { record } = facts;
+  if (after !== null) {
+    if (!maySucceed(turn, facts, after)) return;
+    // Under the placement that is over, which nobody starts again: newer than what is said of it elsewhere, and of no
+    // weight against a placement that a master gives later.
+    facts.record = {
+      ...wish,
+      placement: after.placement,
+      revision: after.revision + 1,
+      released: after.released,
+    };
+    return;
+  }
   if (record === null) {
     const placement = { term: 0, number: 0 };
     facts.record = { ...wish, placement, revision: 1, released: null };
@@ -176,4 +201,12 @@ function define(turn: VmTurn, wish: Omit<VmRecord, "placement" | "revision" | "r
     return;
   }
   facts.record = { ...record, ...wish, revision: record.revision + 1 };
+}
+
+/** The released record says of this host too that nothing runs, or will, under that placement or an older one. */
+function maySucceed({ state }: VmTurn, { vm, record, copy }: VmFacts, after: VmRecord): boolean {
+  if (!isGivenUp(after) || copy !== null) return false;
+  const order = state.orders[vm]?.order;
+  if (order !== undefined && order.kind !== "destroy") return false;
+  return record === null || (record.released !== null && compareRecords(after, record) > 0);
 }

@@ -2,8 +2,17 @@ import { compareViews, type NodeId } from "@quorate/contracts";
 import { isKeptBy } from "./recognise.ts";
 import type { Entry, Given, RelocatorTurn, Told } from "./relocator-state.ts";
 import { wakeRelocatorAt } from "./relocator-state.ts";
-import { answered, copyAt, isSameCopy, isSpent, knownVms, newestRecord, recordAt } from "./survey.ts";
-import { comparePlacements, type VmId, type VmOrder } from "./words.ts";
+import {
+  answered,
+  copyAt,
+  hasArrived,
+  isSameCopy,
+  isSpent,
+  knownVms,
+  newestRecord,
+  recordAt,
+} from "./survey.ts";
+import { comparePlacements, isGivenUp, type VmId, type VmOrder } from "./words.ts";
 
 /** Says to every host that has been heard what is wanted of it: on change, until it has answered, and now and then. */
 export function planStatements(turn: RelocatorTurn): void {
@@ -87,7 +96,10 @@ function orderFor(turn: RelocatorTurn, node: NodeId, vm: VmId): VmOrder | null {
     return { kind: "incoming", vm, placement: moving.target, from: entry.owner, record };
   }
   const { owner } = entry;
-  if (copyAt(turn, node, vm) !== null) return { kind: "destroy", vm, owner, forget: false };
+  const copy = copyAt(turn, node, vm);
+  // It was given up: what somebody starts under that name is nobody's business here.
+  const isTheirs = copy?.placement === null && isForgotten(turn, vm);
+  if (copy !== null && !isTheirs) return { kind: "destroy", vm, owner, forget: false };
   const record = recordAt(turn, node, vm);
   const outdated = record !== null && comparePlacements(record.placement, entry.placement) < 0;
   if (outdated && owner !== null && isKeptBy(turn, owner, vm, entry.placement)) {
@@ -96,12 +108,18 @@ function orderFor(turn: RelocatorTurn, node: NodeId, vm: VmId): VmOrder | null {
   return null;
 }
 
+function isForgotten(turn: RelocatorTurn, vm: VmId): boolean {
+  const newest = newestRecord(turn, vm);
+  return newest !== null && isGivenUp(newest.record);
+}
+
 function ownerOrder(turn: RelocatorTurn, node: NodeId, entry: Entry): VmOrder | null {
   const { vm, placement, moving } = entry;
   const record = newestRecord(turn, vm)?.record;
   if (record === undefined) return null;
   if (isSpent(turn, node, vm, placement)) return null;
-  if (moving !== null && isSameCopy(copyAt(turn, moving.to, vm), moving.target)) {
+  const target = moving === null ? null : copyAt(turn, moving.to, vm);
+  if (moving !== null && isSameCopy(target, moving.target) && (target.confirmed || hasArrived(target))) {
     return { kind: "migrate", vm, placement, to: moving.to, target: moving.target };
   }
   if (record.wanted !== "running" || entry.leavingFor !== null) return { kind: "stop", vm, placement };

@@ -1,6 +1,5 @@
 import { CLOCK_RATE_ERROR, type NodeId } from "@quorate/contracts";
 import { comparePriority, plan, type PlanNode, type PlanVm } from "./planner.ts";
-import { waitFor } from "./recognise.ts";
 import { block, type Entry, type RelocatorTurn, wakeRelocatorAt } from "./relocator-state.ts";
 import {
   hindrances,
@@ -11,6 +10,7 @@ import {
   reportOf,
   settledAtUs,
 } from "./survey.ts";
+import { waitFor, waitForHolders, waitForHome } from "./waiting.ts";
 import { sortedKeys, type VmId, type VmRecord } from "./words.ts";
 
 /** Gives every machine that should run, and of which no copy can be left anywhere, to the best host. */
@@ -58,16 +58,12 @@ function mayBePlaced(turn: RelocatorTurn, entry: Entry, newest: { node: NodeId; 
   const { config } = state;
   const isHome = newest.record.storage === "local";
   if (isHome && (reportOf(turn, newest.node) === null || isFenced(turn, newest.node))) {
-    const message = `${vm} lies on a disk of node ${newest.node} and waits for that host.`;
-    block(turn, vm, "VM_LOCAL_STORAGE", message, newest.node);
+    waitForHome(turn, vm, newest.node);
     return false;
   }
-  const [holder] = hindrances(turn, vm, newest.record);
-  if (holder !== undefined) {
-    if (!newest.record.gated && isFenced(turn, holder)) {
-      const message = `${vm} may still run on node ${holder}: no gate holds it. Make sure that the host is off.`;
-      block(turn, vm, "VM_NEEDS_HUMAN", message, holder);
-    } else waitFor(turn, vm, holder, turn.judgement.members.includes(holder));
+  const holders = hindrances(turn, vm, newest.record);
+  if (holders.length > 0) {
+    waitForHolders(turn, vm, holders);
     return false;
   }
   const graceEndUs = config.bootedAtUs + config.bootGraceUs;
@@ -150,7 +146,9 @@ function blame(turn: RelocatorTurn, vm: PlanVm, message: string): [string, strin
       return ["VM_STORAGE_GONE", `${vm.vm} waits: no host reaches its storage (${names}).`];
     }
   }
-  return ["VM_NO_ROOM", message];
+  const without = candidates.filter(({ node }) => record !== undefined && lacksStorage(turn, node, record));
+  const notes = without.map(({ node }) => ` Node ${node} does not reach its storage.`);
+  return ["VM_NO_ROOM", message + notes.join("")];
 }
 
 /** A new placement: one more start, on this host. */
@@ -161,6 +159,7 @@ export function give(turn: RelocatorTurn, entry: Entry, node: NodeId): void {
   entry.placement = { term: reign.term, number: reign.counter };
   entry.moving = null;
   entry.leavingFor = null;
+  entry.moveBroken = false;
   entry.givenAtUs = nowUs;
   // The host counts the wait on its own clock, which may run faster.
   const waitUs = Math.max(0, settledAtUs(turn, entry.vm) - nowUs);

@@ -10,6 +10,8 @@ export interface PlanWithout {
   placed: { vm: VmId; from: NodeId | null; to: NodeId }[];
   /** What would not run, and why. */
   left: { vm: VmId; reason: Reason }[];
+  /** Storages that do not answer a host that would be left: nothing that needs them is placed there. */
+  unreachable: { node: NodeId; storage: string }[];
   /** From the death until the starts are ordered, at the most; the hosts then start them side by side. */
   orderedWithinMs: number;
 }
@@ -22,14 +24,14 @@ export function planWithout(state: RelocatorState, down: readonly NodeId[], nowU
   const { config, reign, judgement } = state;
   const settleMs = config.storageSettleUs / 1000;
   const orderedWithinMs = Math.ceil((ORDERED_WITHIN_TOKENS * config.tokenUs) / 1000 + settleMs);
-  if (reign === null || judgement === null) return { placed: [], left: [], orderedWithinMs };
+  if (reign === null || judgement === null) return { placed: [], left: [], unreachable: [], orderedWithinMs };
   const supposed: Judgement = {
     ...judgement,
     disarmed: false,
     members: judgement.members.filter((node) => !down.includes(node)),
     fences: [
       ...judgement.fences.filter(({ node }) => !down.includes(node)),
-      ...down.map((node) => ({ node, verdict: "yes" as const, atUs: nowUs, powerOff: false })),
+      ...down.map((node) => ({ node, verdict: "yes" as const, atUs: nowUs })),
     ],
   };
   const copy = copyReign(reign);
@@ -54,5 +56,8 @@ export function planWithout(state: RelocatorState, down: readonly NodeId[], nowU
     const reason = turn.state.blocked[vm];
     return reason === undefined ? [] : [{ vm, reason }];
   });
-  return { placed, left, orderedWithinMs };
+  const unreachable = supposed.members.flatMap((node) =>
+    (state.reports[node]?.storageGone ?? []).map((storage) => ({ node, storage })),
+  );
+  return { placed, left, unreachable, orderedWithinMs };
 }

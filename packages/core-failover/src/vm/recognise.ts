@@ -1,6 +1,6 @@
 import { compareViews, type NodeId } from "@quorate/contracts";
 import { samePlacement } from "./host-state.ts";
-import { block, type Entry, type RelocatorTurn } from "./relocator-state.ts";
+import type { Entry, RelocatorTurn } from "./relocator-state.ts";
 import {
   answered,
   copyAt,
@@ -11,6 +11,7 @@ import {
   recordAt,
   reportOf,
 } from "./survey.ts";
+import { waitForHolders, waitForHome } from "./waiting.ts";
 import {
   comparePlacements,
   type CopyReport,
@@ -42,6 +43,7 @@ export function entryOf(vm: VmId, owner: NodeId | null, placement: PlacementName
     placement,
     moving: null,
     leavingFor: null,
+    moveBroken: false,
     givenAtUs: 0,
     notBeforeUs: 0,
     tries: [],
@@ -96,7 +98,9 @@ function findOwner(turn: RelocatorTurn, vm: VmId): Found | null {
   const silent = open[0];
   if (silent !== undefined) {
     const wanted = newest?.record.wanted === "running";
-    if (wanted) waitFor(turn, vm, silent, turn.judgement.members.includes(silent));
+    const isHome = newest?.record.storage === "local" && open.includes(newest.node);
+    if (wanted && isHome && isFenced(turn, newest.node)) waitForHome(turn, vm, newest.node);
+    else if (wanted) waitForHolders(turn, vm, open);
     return null;
   }
   const moved = movedCopy(turn, vm);
@@ -143,13 +147,6 @@ function movedCopy(turn: RelocatorTurn, vm: VmId): Found | null {
     return { owner: node, placement: target, why: `it was moved there live from node ${newest.node}` };
   }
   return null;
-}
-
-export function waitFor(turn: RelocatorTurn, vm: VmId, node: NodeId, member: boolean): void {
-  const message = member
-    ? `${vm} waits: node ${node} has not answered yet what it has.`
-    : `${vm} waits: node ${node} is gone and not fenced yet.`;
-  block(turn, vm, member ? "VM_WAITS_FOR_ANSWER" : "VM_OWNER_NOT_FENCED", message, node);
 }
 
 /** Whether the host's inventory already has the machine under this placement. */

@@ -13,6 +13,10 @@ export interface RelocatorConfig {
   bootGraceUs: number;
   /** When this host's kernel started, on its CLOCK_MONOTONIC. */
   bootedAtUs: number;
+  /** Hosts that a power device can switch off. */
+  devices: readonly NodeId[];
+  /** Changes whenever anything of a device does. */
+  devicesKey: string;
   policy: PlanPolicy;
 }
 
@@ -24,8 +28,8 @@ export interface Judgement {
   masterLeaseEndUs: number;
   view: ViewName;
   members: NodeId[];
-  /** Hosts outside the view. `powerOff`: proved dead by more than a lapsed lease. */
-  fences: { node: NodeId; verdict: "yes" | "pending"; atUs: number | null; powerOff: boolean }[];
+  /** Hosts outside the view. `atUs` stays the same until the host is a member again. */
+  fences: { node: NodeId; verdict: "yes" | "pending"; atUs: number | null }[];
   /** Automation is off: nothing is given to anybody anew. */
   disarmed: boolean;
 }
@@ -34,6 +38,8 @@ export interface Moving {
   to: NodeId;
   target: PlacementName;
   sinceUs: number;
+  /** Since when the source says that it is over there; null: it does not yet. */
+  leftAtUs: number | null;
 }
 
 /** What this reign knows and wants of one machine. Absent until it is sure whose it is. */
@@ -45,6 +51,8 @@ export interface Entry {
   moving: Moving | null;
   /** Shut down where it is, to be started there if it still can be. */
   leavingFor: NodeId | null;
+  /** Its last live move was broken off: one that may is moved by a restart. */
+  moveBroken: boolean;
   givenAtUs: number;
   /** The owner's start waits until then, on this clock. */
   notBeforeUs: number;
@@ -70,6 +78,24 @@ export interface Told {
   given: Record<VmId, Given>;
 }
 
+/** Somebody vouches for it that a fenced host is off: good for this mastership, while the host is out and unheard. */
+export interface OffProof {
+  witness: "operator" | "device";
+  atUs: number;
+  /** Names the removal: a host that came back and was removed again has another fence. */
+  fencedAtUs: number;
+}
+
+/** What was asked of a host's power device so far. */
+export interface OffAttempt {
+  /** Names the attempt that is under way; null between two. */
+  id: number | null;
+  failures: number;
+  retryAtUs: number;
+  /** What the device said when it failed last. */
+  why: string | null;
+}
+
 /** One mastership, as long as the process lives. Nothing of it is durable: it is asked together anew. */
 export interface Reign {
   term: number;
@@ -79,8 +105,11 @@ export interface Reign {
   sinceUs: number;
   table: Record<VmId, Entry>;
   told: Record<NodeId, Told>;
-  /** Live moves asked for and not begun. */
-  moves: Record<VmId, NodeId>;
+  /** Moves asked for and not begun. */
+  moves: Record<VmId, { to: NodeId; askedAtUs: number }>;
+  /** Hosts that are off: what no gate holds is over there too. */
+  proofs: Record<NodeId, OffProof>;
+  attempts: Record<NodeId, OffAttempt>;
   replica: "asked" | "here" | "none";
   /** The first placing of this mastership is over; its marker is written. */
   relocated: boolean;
@@ -97,6 +126,8 @@ export interface RelocatorState {
   marker: boolean;
   /** Heard since this host's kernel started. */
   seen: NodeId[];
+  /** When each host was heard last, by heartbeat or by report, on this clock. */
+  heardAtUs: Record<NodeId, number>;
   reign: Reign | null;
   /** Why each machine that should run does not. */
   blocked: Record<VmId, Reason>;
@@ -106,6 +137,8 @@ export type RelocatorEffect =
   | { kind: "statement"; statement: VmStatement }
   /** Fetch the newest replica of all inventories, or say that none can be reached. */
   | { kind: "load-replica"; term: number }
+  /** Have the host's device switch it off, while `isOffWanted` says so; answered by `power-off`. */
+  | { kind: "power-off"; node: NodeId; attempt: number }
   /** Everything that the move of the mastership asked for was ordered: write the marker. */
   | { kind: "relocated"; term: number };
 
@@ -129,6 +162,7 @@ export function createRelocatorState(config: RelocatorConfig): RelocatorState {
     replica: [],
     marker: false,
     seen: [],
+    heardAtUs: {},
     reign: null,
     blocked: {},
   };
@@ -138,7 +172,14 @@ export function createRelocatorState(config: RelocatorConfig): RelocatorState {
 export function copyReign(reign: Reign): Reign {
   const table: Reign["table"] = {};
   for (const [vm, entry] of Object.entries(reign.table)) table[vm] = { ...entry };
-  return { ...reign, table, told: { ...reign.told }, moves: { ...reign.moves } };
+  return {
+    ...reign,
+    table,
+    told: { ...reign.told },
+    moves: { ...reign.moves },
+    proofs: { ...reign.proofs },
+    attempts: { ...reign.attempts },
+  };
 }
 
 /** Asks to be called again at `atUs` at the latest. What is past was dealt with in this turn. */

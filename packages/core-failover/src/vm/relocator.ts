@@ -1,6 +1,8 @@
 import { assertNever, compareViews, type NodeId, type Reason } from "@quorate/contracts";
 import { recognise } from "./recognise.ts";
 import { placeAll } from "./place.ts";
+import { askDevices, takeAttempt } from "./power-device.ts";
+import { confirmOff, reviewProofs } from "./power-off.ts";
 import { planStatements } from "./orders.ts";
 import { beginMoves, reviewAll } from "./review.ts";
 import {
@@ -13,7 +15,7 @@ import {
   type RelocatorTurn,
   wakeRelocatorAt,
 } from "./relocator-state.ts";
-import { answered, isFenced, knownVms } from "./survey.ts";
+import { answered, isFenced, knownVms, ungatedKeepers } from "./survey.ts";
 import type { VmId, VmRecord, VmReport } from "./words.ts";
 
 export type RelocatorInput =
@@ -26,6 +28,12 @@ export type RelocatorInput =
   | { kind: "marker"; present: boolean }
   /** Hosts heard since this host's kernel started. */
   | { kind: "seen"; nodes: readonly NodeId[] }
+  /** When other hosts were heard last. */
+  | { kind: "heard"; hosts: readonly { node: NodeId; atUs: number }[] }
+  /** An operator's word that this host is off; no effect where `whyNotOff` has something against it. */
+  | { kind: "confirm-off"; node: NodeId }
+  /** What a power device came to; `failure` null: it says that the host is off. */
+  | { kind: "power-off"; node: NodeId; attempt: number; failure: string | null }
   | { kind: "move"; vm: VmId; to: NodeId }
   | { kind: "config"; config: RelocatorConfig };
 
@@ -48,7 +56,7 @@ export function stepRelocator(before: RelocatorState, input: RelocatorInput, now
   const effects: RelocatorEffect[] = [];
   const reasons: Reason[] = [];
   const idle = { state, effects, reasons, wakeAtUs: Number.MAX_SAFE_INTEGER };
-  take(state, input);
+  take(state, input, nowUs);
   const { judgement } = state;
   if (judgement === null || !judgement.master) {
     state.reign = null;
@@ -56,34 +64,60 @@ export function stepRelocator(before: RelocatorState, input: RelocatorInput, now
     return idle;
   }
   // A thawed master whose lease has lapsed says and decides nothing.
-  if (nowUs >= judgement.masterLeaseEndUs) return idle;
+  if (nowUs >= judgement.masterLeaseEndUs) {
+    if (state.reign !== null) state.reign = keepForLater(state.reign, input, nowUs);
+    return idle;
+  }
   const reign = reignOf(state, judgement, nowUs, effects, reasons);
   state.reign = reign;
   state.blocked = { ...state.blocked };
   const nodes = nodesOf(state, judgement);
   const wakeAtUs = judgement.masterLeaseEndUs;
   const turn: RelocatorTurn = { state, reign, judgement, nodes, nowUs, effects, reasons, wakeAtUs };
+  reviewProofs(turn);
+  if (input.kind === "confirm-off") confirmOff(turn, input.node);
+  if (input.kind === "power-off") takeAttempt(turn, input);
   recognise(turn);
   reviewAll(turn);
-  if (input.kind === "move") reign.moves[input.vm] = input.to;
+  if (input.kind === "move") reign.moves[input.vm] = { to: input.to, askedAtUs: nowUs };
   placeAll(turn);
   beginMoves(turn);
+  askDevices(turn);
   planStatements(turn);
   markRelocated(turn);
   dropBlocks(turn);
   return { state, effects, reasons, wakeAtUs: turn.wakeAtUs };
 }
 
+/** While the lease has lapsed nothing is decided, and what cannot be said again is not lost. */
+function keepForLater(before: Reign, input: RelocatorInput, nowUs: number): Reign {
+  const reign = copyReign(before);
+  if (input.kind === "move") reign.moves[input.vm] = { to: input.to, askedAtUs: nowUs };
+  // What a device said then proves nothing: it is asked again.
+  if (input.kind === "power-off" && reign.attempts[input.node]?.id === input.attempt)
+    delete reign.attempts[input.node];
+  return reign;
+}
+
+/**
+ * Everybody who may have a machine. A host that is no more on the node list has none of those that its lease fenced;
+ * one that no gate holds may run there still.
+ */
 function nodesOf(state: RelocatorState, judgement: Judgement): NodeId[] {
   const absent = judgement.fences.map(({ node }) => node);
-  const all = new Set([...state.config.nodes, ...judgement.members, ...absent]);
+  const all = new Set([...state.config.nodes, ...judgement.members, ...absent, ...ungatedKeepers(state)]);
   return [...all].sort((left, right) => left - right);
 }
 
-function take(state: RelocatorState, input: RelocatorInput): void {
+function take(state: RelocatorState, input: RelocatorInput, nowUs: number): void {
   switch (input.kind) {
     case "tick":
     case "move":
+    case "confirm-off":
+    case "power-off":
+      return;
+    case "heard":
+      for (const { node, atUs } of input.hosts) hear(state, node, atUs);
       return;
     case "judgement": {
       const known = state.judgement;
@@ -100,7 +134,9 @@ function take(state: RelocatorState, input: RelocatorInput): void {
         known === undefined ||
         report.incarnation > known.incarnation ||
         (report.incarnation === known.incarnation && report.sequence > known.sequence);
-      if (newer) state.reports = { ...state.reports, [report.node]: report };
+      if (!newer) return;
+      state.reports = { ...state.reports, [report.node]: remembered(report, known) };
+      hear(state, report.node, nowUs);
       return;
     }
     case "replica":
@@ -116,11 +152,25 @@ function take(state: RelocatorState, input: RelocatorInput): void {
       state.seen = [...input.nodes].sort((left, right) => left - right);
       return;
     case "config":
+      // An answer of a device that is another one now, or none any more, proves nothing.
+      if (state.reign !== null && state.config.devicesKey !== input.config.devicesKey)
+        state.reign = { ...state.reign, attempts: {} };
       state.config = input.config;
       return;
     default:
       assertNever(input);
   }
+}
+
+/** A host whose disk has lost its records is told of them; until it has them again, what it said before stands. */
+function remembered(report: VmReport, known: VmReport | undefined): VmReport {
+  if (report.recordsLost !== true || known === undefined) return report;
+  const named = new Set(report.records.map(({ vm }) => vm));
+  return { ...report, records: [...report.records, ...known.records.filter(({ vm }) => !named.has(vm))] };
+}
+
+function hear(state: RelocatorState, node: NodeId, atUs: number): void {
+  if (atUs > (state.heardAtUs[node] ?? 0)) state.heardAtUs = { ...state.heardAtUs, [node]: atUs };
 }
 
 function reignOf(
@@ -145,6 +195,8 @@ function reignOf(
     table: {},
     told: {},
     moves: {},
+    proofs: {},
+    attempts: {},
     // With its marker there, this is a restart: what the last life took in is asked again, not waited for.
     replica: state.marker ? "none" : "asked",
     relocated: state.marker,

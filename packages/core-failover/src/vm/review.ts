@@ -20,6 +20,7 @@ const RETRY_MOST_US = 10_000_000;
 /** A host that neither starts a machine nor says why for so long loses it again. */
 const START_LIMIT_US = 60_000_000;
 const MOVE_LIMIT_US = 600_000_000;
+const MOVE_PATIENCE_TOKENS = 2;
 /** One that has run for so long starts with a clean record the next time. */
 const FORGIVEN_AFTER_US = 60_000_000;
 
@@ -29,8 +30,16 @@ export function reviewAll(turn: RelocatorTurn): void {
     const entry = turn.reign.table[vm];
     if (entry === undefined || entry.owner === null) continue;
     if (entry.moving !== null) reviewMove(turn, entry);
-    reviewOwner(turn, entry);
+    if (!isHandedOver(turn, entry)) reviewOwner(turn, entry);
   }
+}
+
+/** The source says that the live move took it away, and the target has not yet said that it has it. */
+function isHandedOver(turn: RelocatorTurn, { vm, owner, placement, moving }: Entry): boolean {
+  if (moving === null || owner === null) return false;
+  const source = recordAt(turn, owner, vm);
+  const isOver = source !== null && samePlacement(source.placement, placement);
+  return isOver && samePlacement(source.released?.to ?? null, moving.target);
 }
 
 function reviewOwner(turn: RelocatorTurn, entry: Entry): void {
@@ -89,31 +98,43 @@ function reviewMove(turn: RelocatorTurn, entry: Entry): void {
     if (samePlacement(source.released?.to ?? null, moving.target) && complete && !isFenced(turn, moving.to)) {
       const free = record !== null && isFreeBut(turn, vm, record, [moving.to]);
       if (!free) return;
-      const message = `${vm} was moved live from node ${owner} to node ${moving.to} and is its now.`;
+      const message = `${vm} was moved live from node ${owner} to node ${moving.to}.`;
       turn.reasons.push({ code: "VM_MOVED", message, facts: { vm, from: owner, to: moving.to } });
       entry.owner = moving.to;
       entry.placement = moving.target;
       entry.givenAtUs = turn.nowUs;
       entry.notBeforeUs = turn.nowUs;
+      entry.retryAtUs = turn.nowUs;
       entry.moving = null;
+      entry.moveBroken = false;
       return;
     }
-    // The target's word may still be on its way.
     const lost = isFenced(turn, moving.to) || (holdsNone(turn, moving.to, vm) && copy === null);
-    const waited = turn.nowUs - moving.sinceUs > MOVE_LIMIT_US;
-    if (!lost && !waited) return wakeRelocatorAt(turn, moving.sinceUs + MOVE_LIMIT_US);
+    // The target's word may still be on its way; one that has died in between will have nothing to say.
+    const leftAtUs = moving.leftAtUs ?? turn.nowUs;
+    entry.moving = { ...moving, leftAtUs };
+    const limitUs = isSameCopy(copy, moving.target) ? START_LIMIT_US : 2 * turn.state.config.tokenUs;
+    const endUs = leftAtUs + limitUs;
+    if (!lost && turn.nowUs < endUs) return wakeRelocatorAt(turn, endUs);
     return breakOff(turn, entry, "the target lost it");
   }
-  if (isFencedFor(turn, owner, record) || isFenced(turn, owner))
+  // A guest that is under way cannot be asked to shut down; its source can be told to keep it.
+  if (!gone && record !== null && record.wanted !== "running")
+    return breakOff(turn, entry, "the machine is to be stopped");
+  if (isFencedFor(turn, owner, record) || isFenced(turn, owner)) {
+    // What keeps a broken move from being begun again at once keeps nobody's machine down.
+    entry.retryAtUs = turn.nowUs;
     return breakOff(turn, entry, "the source is gone");
+  }
   if (isFenced(turn, moving.to)) return breakOff(turn, entry, "the target is gone");
   for (const node of [owner, moving.to]) {
     const failure = reportOf(turn, node)?.failures.find((each) => each.vm === vm);
-    const ours =
-      failure !== undefined && samePlacement(failure.placement, node === owner ? placement : moving.target);
-    if (ours) return breakOff(turn, entry, failure.message);
+    // The source tells of earlier moves too.
+    const about = node === owner ? failure?.move : failure?.placement;
+    if (failure !== undefined && samePlacement(about ?? null, moving.target))
+      return refuseMove(turn, entry, failure.message);
   }
-  if (turn.nowUs - moving.sinceUs > MOVE_LIMIT_US) return breakOff(turn, entry, "it took too long");
+  if (turn.nowUs - moving.sinceUs > MOVE_LIMIT_US) return refuseMove(turn, entry, "it took too long");
   wakeRelocatorAt(turn, moving.sinceUs + MOVE_LIMIT_US);
 }
 
@@ -122,6 +143,16 @@ function breakOff(turn: RelocatorTurn, entry: Entry, why: string): void {
   entry.moving = null;
   const message = `The move of ${vm} from node ${owner} to node ${moving?.to} was broken off: ${why}.`;
   turn.reasons.push({ code: "VM_MOVE_FAILED", message, facts: { vm, to: moving?.to ?? null } });
+}
+
+/** Both hosts are there, and it does not go live: where its policy says so it goes by a restart, at once. */
+function refuseMove(turn: RelocatorTurn, entry: Entry, why: string): void {
+  const { vm, moving } = entry;
+  breakOff(turn, entry, why);
+  if (moving === null || newestRecord(turn, vm)?.record.move !== "live-or-restart") return;
+  entry.moveBroken = true;
+  entry.retryAtUs = turn.nowUs;
+  turn.reign.moves[vm] = { to: moving.to, askedAtUs: turn.nowUs };
 }
 
 /** Begins the moves that were asked for, and those off hosts that take nothing any more. */
@@ -135,13 +166,14 @@ export function beginMoves(turn: RelocatorTurn): void {
     if (entry === undefined || newest === null || entry.owner === null || entry.moving !== null) continue;
     if (entry.leavingFor !== null) continue;
     const asked = reign.moves[vm];
-    if (asked === entry.owner) delete reign.moves[vm];
+    if (asked?.to === entry.owner) delete reign.moves[vm];
+    else if (asked !== undefined && isRefused(turn, entry, newest, asked)) continue;
     const wanted = asked !== undefined || blocked.includes(entry.owner);
     if (!wanted || turn.nowUs < entry.retryAtUs || !isMovable(turn, entry, newest.record)) continue;
-    const target = asked ?? targetOf(turn, entry, newest);
+    const target = asked?.to ?? targetOf(turn, entry, newest);
     if (target === null || target === entry.owner) continue;
     if (!canReceive(turn, entry, newest.record, target)) continue;
-    if (newest.record.move === "restart") {
+    if (newest.record.move === "restart" || entry.moveBroken) {
       restartThere(turn, entry, target);
       continue;
     }
@@ -150,6 +182,7 @@ export function beginMoves(turn: RelocatorTurn): void {
       to: target,
       target: { term: reign.term, number: reign.counter },
       sinceUs: turn.nowUs,
+      leftAtUs: null,
     };
     delete reign.moves[vm];
     // One that breaks off is not begun again at once.
@@ -159,10 +192,53 @@ export function beginMoves(turn: RelocatorTurn): void {
   }
 }
 
+/** Waits a little for what stands against a move that was asked for, then drops it: nothing moves long after it was asked. */
+function isRefused(
+  turn: RelocatorTurn,
+  entry: Entry,
+  newest: { node: NodeId; record: VmRecord },
+  asked: { to: NodeId; askedAtUs: number },
+): boolean {
+  const why = whyNotMoved(turn, entry, newest, asked.to);
+  if (why === null) return false;
+  const endUs = asked.askedAtUs + MOVE_PATIENCE_TOKENS * turn.state.config.tokenUs;
+  wakeRelocatorAt(turn, endUs);
+  if (turn.nowUs < endUs) return true;
+  delete turn.reign.moves[entry.vm];
+  const message = `${entry.vm} is not moved to node ${asked.to}: ${why}.`;
+  turn.reasons.push({ code: "VM_MOVE_FAILED", message, facts: { vm: entry.vm, to: asked.to } });
+  return true;
+}
+
+function whyNotMoved(
+  turn: RelocatorTurn,
+  entry: Entry,
+  newest: { node: NodeId; record: VmRecord },
+  to: NodeId,
+): string | null {
+  const { record } = newest;
+  if (record.storage === "local") return "its disk lies on its host alone";
+  if (!isMovable(turn, entry, record)) return "it does not run under care at present";
+  if (turn.nowUs < entry.retryAtUs) return "its last move was broken off a moment ago";
+  const nodes = candidateNodes(turn).filter(({ node }) => node === to);
+  if (nodes.length === 0) return "that node takes no machines at present";
+  if (lacksStorage(turn, to, record)) return "that node does not reach its storage";
+  const { policy } = turn.state.config;
+  const vm = planVmOf(turn, { ...entry, tries: [], leavingFor: null }, newest);
+  // The operator may part what belongs together: room is what counts.
+  const room = plan(nodes, [...fixedVms(turn, [vm]), vm], { ...policy, together: [], apart: [] });
+  const reason = room.left.get(entry.vm);
+  if (reason !== undefined) return reason.message;
+  return canReceive(turn, entry, record, to)
+    ? null
+    : "another host has not said yet that it has no copy of it";
+}
+
 /** Its owner is told to shut it down; once the owner's disk says that it is over, it is placed like any other. */
 function restartThere(turn: RelocatorTurn, entry: Entry, target: NodeId): void {
   const { vm, owner } = entry;
   entry.leavingFor = target;
+  entry.moveBroken = false;
   delete turn.reign.moves[vm];
   const message = `${vm} is shut down on node ${owner} to be started on node ${target}.`;
   turn.reasons.push({ code: "VM_RESTARTING", message, facts: { vm, from: owner, to: target } });

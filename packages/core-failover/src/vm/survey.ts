@@ -5,6 +5,7 @@ import {
   comparePlacements,
   compareRecords,
   type CopyReport,
+  isGated,
   type PlacementName,
   type VmId,
   type VmRecord,
@@ -23,14 +24,16 @@ export function reportOf(turn: RelocatorTurn, node: NodeId): VmReport | null {
   return answered(turn, node) ? (turn.state.reports[node] ?? null) : null;
 }
 
+/** By its lapsed lease; so is a host that left the node list, for that takes one. */
 export function isFenced(turn: RelocatorTurn, node: NodeId): boolean {
-  return turn.judgement.fences.some((fence) => fence.node === node && fence.verdict === "yes");
+  const fence = turn.judgement.fences.find((each) => each.node === node);
+  return fence === undefined ? isRemoved(turn, node) : fence.verdict === "yes";
 }
 
-/** Fenced well enough for this machine: what passes by the gates needs more than a lapsed lease. */
+/** Fenced well enough for this machine: what passes by the gates needs a proof that the host is off. */
 export function isFencedFor(turn: RelocatorTurn, node: NodeId, record: VmRecord | null): boolean {
-  return turn.judgement.fences.some(
-    (fence) => fence.node === node && fence.verdict === "yes" && (record?.gated !== false || fence.powerOff),
+  return (
+    isFenced(turn, node) && (record === null || isGated(record) || turn.reign.proofs[node] !== undefined)
   );
 }
 
@@ -67,6 +70,27 @@ export function hindrances(turn: RelocatorTurn, vm: VmId, record: VmRecord | nul
   return turn.nodes.filter((node) => !holdsNone(turn, node, vm) && !isFencedFor(turn, node, record));
 }
 
+/** Hosts whose record of a machine that no gate holds is the newest one, and not over. */
+export function ungatedKeepers({ reports, replica }: RelocatorState): NodeId[] {
+  const newest = new Map<VmId, { node: NodeId; record: VmRecord }>();
+  const reported = Object.values(reports).flatMap(({ node, records }) =>
+    records.map((record) => ({ node, record })),
+  );
+  for (const each of [...reported, ...replica]) {
+    const known = newest.get(each.record.vm);
+    if (known === undefined || compareRecords(each.record, known.record) > 0)
+      newest.set(each.record.vm, each);
+  }
+  return [...newest.values()].flatMap(({ node, record }) =>
+    record.released === null && !isGated(record) ? node : [],
+  );
+}
+
+/** Neither on the node list nor in the view. */
+export function isRemoved({ state, judgement }: RelocatorTurn, node: NodeId): boolean {
+  return !state.config.nodes.includes(node) && !judgement.members.includes(node);
+}
+
 /** The newest record of a machine, the living's and the replica's, and whose it is. */
 export function newestRecord(turn: RelocatorTurn, vm: VmId): { node: NodeId; record: VmRecord } | null {
   let newest: { node: NodeId; record: VmRecord } | null = null;
@@ -75,8 +99,8 @@ export function newestRecord(turn: RelocatorTurn, vm: VmId): { node: NodeId; rec
       newest = { node, record };
     }
   };
-  for (const node of turn.nodes) {
-    for (const record of turn.state.reports[node]?.records ?? []) consider(node, record);
+  for (const { node, records } of Object.values(turn.state.reports)) {
+    for (const record of records) consider(node, record);
   }
   for (const { node, record } of turn.state.replica) consider(node, record);
   return newest;
@@ -113,11 +137,20 @@ export function knownVms(turn: RelocatorTurn): VmId[] {
  */
 export function settledAtUs(turn: RelocatorTurn, vm: VmId): number {
   let untilUs = 0;
+  const newest = newestRecord(turn, vm);
+  const gated = newest === null || isGated(newest.record);
   for (const { node, verdict, atUs } of turn.judgement.fences) {
     if (verdict !== "yes" || atUs === null || holdsNone(turn, node, vm)) continue;
-    untilUs = Math.max(untilUs, atUs + turn.state.config.storageSettleUs);
+    // What no gate holds may have been sent until the host was switched off, not until its lease was over.
+    const sentUntilUs = gated ? atUs : Math.max(atUs, turn.reign.proofs[node]?.atUs ?? 0);
+    untilUs = Math.max(untilUs, sentUntilUs + turn.state.config.storageSettleUs);
   }
   return untilUs;
+}
+
+/** A live move to there is complete: it waits for its word. */
+export function hasArrived(copy: CopyReport): boolean {
+  return copy.state === "incoming-complete";
 }
 
 export function isSameCopy(copy: CopyReport | null, placement: PlacementName): copy is CopyReport {

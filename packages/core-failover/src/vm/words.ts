@@ -27,6 +27,16 @@ export function compareRecords(left: VmRecord, right: VmRecord): number {
   return comparePlacements(left.placement, right.placement) || left.revision - right.revision;
 }
 
+/** Whether a lapsed lease alone fences it: what was started, and what would be started next. */
+export function isGated({ gated, started }: VmRecord): boolean {
+  return gated && started?.gated !== false;
+}
+
+/** By its owner, on an operator's word, and nothing is left of it there. */
+export function isGivenUp({ wanted, released }: VmRecord): boolean {
+  return wanted === "undefined" && released !== null && released.to === null;
+}
+
 export function sortedKeys(record: Record<string, unknown>): string[] {
   return Object.keys(record).sort();
 }

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { posix } from "node:path";
 import { QuorateError } from "@quorate/contracts";
 import { DOMParser, type Document, type Element, XMLSerializer } from "@xmldom/xmldom";
 import type { MachineDefinition, MachineDisk, MachineNic, StorageEndpoint } from "./hypervisor.ts";
@@ -30,9 +31,13 @@ function broken(where: string, what: string, hint: string): QuorateError {
 
 /**
  * What a domain's XML says. Throws QuorateError DEFINITION_BROKEN, with the place, where it is no XML or lacks what a
- * machine needs. `fileName` stands in the messages.
+ * machine needs. `fileName` stands in the messages. `sharedMounts`: folders that all hosts have from the same place.
  */
-export function readDefinition(xml: string, fileName: string): MachineDefinition {
+export function readDefinition(
+  xml: string,
+  fileName: string,
+  sharedMounts: readonly string[] = [],
+): MachineDefinition {
   const domain = parse(xml, fileName);
   const name = textOf(domain, "name") ?? "";
   if (!NAME.test(name)) {
@@ -51,7 +56,10 @@ export function readDefinition(xml: string, fileName: string): MachineDefinition
     );
   }
   const devices = child(domain, "devices");
-  const disks = devices === null ? [] : children(devices, "disk").flatMap((disk) => readDisk(disk, fileName));
+  const disks =
+    devices === null
+      ? []
+      : children(devices, "disk").flatMap((disk) => readDisk(disk, fileName, sharedMounts));
   const nics = devices === null ? [] : children(devices, "interface").map(readNic);
   return {
     name,
@@ -200,7 +208,7 @@ function readVcpus(domain: Element, fileName: string): number {
 }
 
 /** None for a drive without a medium. */
-function readDisk(disk: Element, fileName: string): MachineDisk[] {
+function readDisk(disk: Element, fileName: string, sharedMounts: readonly string[]): MachineDisk[] {
   const source = child(disk, "source");
   if (source === null) return [];
   const target = child(disk, "target")?.getAttribute("dev") ?? "?";
@@ -214,7 +222,8 @@ function readDisk(disk: Element, fileName: string): MachineDisk[] {
   const path = ["file", "dev", "dir", "volume"].map((key) => source.getAttribute(key)).find(Boolean) ?? "?";
   // A medium that is only read can be had everywhere, or is left out: nothing is lost with it.
   if (disk.getAttribute("device") === "cdrom" || child(disk, "readonly") !== null) return [];
-  return [{ target, kind: "local", source: path, endpoints: [] }];
+  const isShared = sharedMounts.some((mount) => posix.normalize(path).startsWith(`${mount}/`));
+  return [{ target, kind: isShared ? "shared-mount" : "local", source: path, endpoints: [] }];
 }
 
 function readEndpoint(host: Element, protocol: string, fileName: string): StorageEndpoint {

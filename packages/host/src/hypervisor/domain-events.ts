@@ -5,6 +5,8 @@ import { toolCommand, toolEnvironment } from "../tools/run-tool.ts";
 
 const RESTART_FIRST_MS = 500;
 const RESTART_MOST_MS = 10_000;
+/** virsh is connected before it has asked for events, and says nothing when it has. */
+const SUBSCRIBED_MS = 1000;
 
 /** `virsh event`, kept open. Calls back for every lifecycle event, and when the stream is there, lost, or back. */
 export class DomainEvents {
@@ -13,6 +15,7 @@ export class DomainEvents {
   readonly #listeners = new Set<() => void>();
   #child: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #subscribed: NodeJS.Timeout | undefined;
   #waitMs = RESTART_FIRST_MS;
   #closed = false;
 
@@ -31,6 +34,7 @@ export class DomainEvents {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#subscribed);
     this.#child?.kill("SIGKILL");
   }
 
@@ -56,12 +60,15 @@ export class DomainEvents {
     this.#child = child;
     createInterface({ input: child.stdout }).on("line", () => {
       this.#waitMs = RESTART_FIRST_MS;
+      this.#subscribed ??= setTimeout(() => this.#tell(), SUBSCRIBED_MS);
       this.#tell();
     });
     let ended = false;
     const again = () => {
       if (ended || this.#closed) return;
       ended = true;
+      clearTimeout(this.#subscribed);
+      this.#subscribed = undefined;
       this.#timer = setTimeout(() => this.#spawn(), this.#waitMs);
       this.#waitMs = Math.min(RESTART_MOST_MS, this.#waitMs * 2);
       this.#tell();

@@ -1,10 +1,18 @@
 import { QuorateError } from "@quorate/contracts";
 import { readDefinition } from "./definition.ts";
-import type { HostCapacity, Hypervisor, MachineState, MigrationTarget, SeenMachine } from "./hypervisor.ts";
+import type {
+  HostCapacity,
+  Hypervisor,
+  KnownDomain,
+  MachineState,
+  MigrationTarget,
+  SeenMachine,
+} from "./hypervisor.ts";
 
 interface Guest {
   readonly name: string;
   readonly uuid: string;
+  readonly xml: string;
   state: MachineState;
   /** Ends when it is asked to. */
   readonly answersShutdown: boolean;
@@ -53,9 +61,14 @@ class FakeHypervisor implements Hypervisor {
       .sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
-  async definitions(): Promise<{ name: string; xml: string; autostart: boolean }[]> {
+  async definitions(): Promise<KnownDomain[]> {
     this.#mustAnswer();
-    return [...this.#machines.kept].map(([name, { xml, autostart }]) => ({ name, xml, autostart }));
+    const { kept, guests } = this.#machines;
+    const fleeting = [...guests.values()].filter(({ name }) => !kept.has(name));
+    return [
+      ...[...kept].map(([name, each]) => ({ name, ...each, persistent: true })),
+      ...fleeting.map(({ name, xml }) => ({ name, xml, autostart: false, persistent: false })),
+    ];
   }
 
   async disableAutostart(name: string): Promise<void> {
@@ -84,7 +97,7 @@ class FakeHypervisor implements Hypervisor {
         "Is the storage there?",
       );
     }
-    guests.set(name, { name, uuid, state: "running", answersShutdown: !name.startsWith("deaf") });
+    guests.set(name, { name, uuid, xml, state: "running", answersShutdown: !name.startsWith("deaf") });
     this.#machines.changed();
   }
 

@@ -45,6 +45,15 @@ export type MachineState =
   | "migrating"
   | "moved-out";
 
+export interface KnownDomain {
+  readonly name: string;
+  /** As it would be started anew. */
+  readonly xml: string;
+  readonly autostart: boolean;
+  /** False: libvirt forgets it when it ends. */
+  readonly persistent: boolean;
+}
+
 export interface SeenMachine {
   readonly name: string;
   readonly state: MachineState;
@@ -63,8 +72,8 @@ export interface HostCapacity {
 export interface Hypervisor {
   /** All domains that run, are paused, or hold resources; ended ones are not there. */
   inspect(): Promise<SeenMachine[]>;
-  /** Definitions that libvirt keeps, running or not: what an operator can take under care. Name and XML. */
-  definitions(): Promise<{ readonly name: string; readonly xml: string; readonly autostart: boolean }[]>;
+  /** Everything that libvirt knows, running or not: what an operator can take under care. */
+  definitions(): Promise<KnownDomain[]>;
   /** Libvirt must not start a machine by itself. */
   disableAutostart(name: string): Promise<void>;
   capacity(): Promise<HostCapacity>;

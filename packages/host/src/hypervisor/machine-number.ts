@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 /** Users of machines' processes: a range that no distribution hands out. */
 export const MACHINE_USER_FIRST = 0x4000_0000;
 export const MACHINE_USER_LAST = 0x4fff_ffff;
+/** Whoever only knocks at a storage: next to the machines' users, and no machine's. */
+export const STORAGE_PROBE_USER = 0x5000_0000;
 /** No other interface of a host is named so; what is unknown and named so is shut too. */
 export const TAP_PREFIX = "qv";
 

@@ -5,7 +5,7 @@ import { QuorateError } from "@quorate/contracts";
 import type { HostContext } from "../tools/host-context.ts";
 import { DomainEvents } from "./domain-events.ts";
 import { domainJobsCommand, parseDomainJobs, parseDomainStates } from "./domain-states.ts";
-import type { HostCapacity, Hypervisor, MigrationTarget, SeenMachine } from "./hypervisor.ts";
+import type { HostCapacity, Hypervisor, KnownDomain, MigrationTarget, SeenMachine } from "./hypervisor.ts";
 import { Moves } from "./moves.ts";
 import { virsh } from "./virsh.ts";
 
@@ -49,16 +49,15 @@ class RealHypervisor implements Hypervisor {
     );
   }
 
-  async definitions(): Promise<{ name: string; xml: string; autostart: boolean }[]> {
-    const [all, starting] = await Promise.all([
-      this.#virsh(["list", "--all", "--persistent", "--name"]),
-      this.#virsh(["list", "--all", "--persistent", "--autostart", "--name"]),
-    ]);
-    const autostarted = new Set(namesIn(starting));
+  async definitions(): Promise<KnownDomain[]> {
+    const list = async (...kinds: string[]) =>
+      namesIn(await this.#virsh(["list", "--all", ...kinds, "--name"]));
+    const [all, kept, starting] = await Promise.all([list(), list("--persistent"), list("--autostart")]);
     const definitions = [];
-    for (const name of namesIn(all)) {
+    for (const name of all) {
       const xml = await this.#virsh(["dumpxml", "--inactive", "--security-info", name]);
-      if (xml !== null) definitions.push({ name, xml, autostart: autostarted.has(name) });
+      const [persistent, autostart] = [kept.includes(name), starting.includes(name)];
+      if (xml !== null) definitions.push({ name, xml, autostart, persistent });
     }
     return definitions;
   }

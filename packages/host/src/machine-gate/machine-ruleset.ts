@@ -1,7 +1,12 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { QuorateError } from "@quorate/contracts";
 import type { StorageEndpoint } from "../hypervisor/hypervisor.ts";
-import { MACHINE_USER_FIRST, MACHINE_USER_LAST, TAP_PREFIX } from "../hypervisor/machine-number.ts";
+import {
+  MACHINE_USER_FIRST,
+  MACHINE_USER_LAST,
+  STORAGE_PROBE_USER,
+  TAP_PREFIX,
+} from "../hypervisor/machine-number.ts";
 import { normaliseAddress } from "../tools/normalise-address.ts";
 import type { GatedMachine } from "./machine-gate.ts";
 
@@ -14,7 +19,8 @@ import type { GatedMachine } from "./machine-gate.ts";
  * inet: packets to storage. Who is allowed is named; everything else is refused. The other way round ("refuse who isn't
  * allowed") would let an orphan pass, the socket of a process that was killed with bytes queued: it has no user any more,
  * and a rule that asks for one does not match. A bare RST carries no bytes, and tells the storage that a connection is
- * over, which it would otherwise keep for ever.
+ * over, which it would otherwise keep for ever. Who looks whether a storage is there may knock, at any time, and nothing
+ * more: neither an acknowledgement nor a byte of his passes, so that no connection ever comes about at the storage.
  */
 export const MACHINE_TABLES = ["bridge", "inet"] as const;
 export type MachineTable = (typeof MACHINE_TABLES)[number];
@@ -43,6 +49,8 @@ const BODIES: Readonly<Record<MachineTable, readonly string[]>> = {
     "chain storage {",
     "meta skuid @user accept",
     "tcp flags rst / fin,syn,rst accept",
+    `meta skuid ${STORAGE_PROBE_USER} tcp flags syn / fin,syn,rst,ack accept`,
+    `meta skuid ${STORAGE_PROBE_USER} drop`,
     "meta l4proto tcp reject with tcp reset",
     "}",
   ],

@@ -24,6 +24,10 @@ export interface RunToolOptions {
   readonly timeoutMs?: number;
   /** More than this on either stream ends the tool: TOOL_FAILED. */
   readonly outputLimitBytes?: number;
+  /** Kills the tool with everything that it has started, when its time is up or `signal` says so. */
+  readonly ownGroup?: boolean;
+  /** Ends the tool: TOOL_FAILED. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ToolResult {
@@ -95,14 +99,19 @@ export function runTool(
   const limit = options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES;
   const [file, commandArguments] = toolCommand(context, command);
   return new Promise((resolve, reject) => {
-    const child = spawn(file, commandArguments, { stdio: "pipe", env: toolEnvironment() });
+    const detached = options.ownGroup === true;
+    const child = spawn(file, commandArguments, { stdio: "pipe", env: toolEnvironment(), detached });
     let output = "";
     let errorOutput = "";
     let fault: QuorateError | undefined;
     const end = (error: QuorateError): void => {
       fault ??= error;
-      child.kill("SIGKILL");
+      if (detached) killGroup(child.pid);
+      else child.kill("SIGKILL");
     };
+    const abort = (): void => end(toolFailed(tool, "was broken off"));
+    if (options.signal?.aborted === true) abort();
+    options.signal?.addEventListener("abort", abort);
     const timer = setTimeout(
       () => end(toolFailed(tool, `did not end within ${timeoutMs} ms and was killed`)),
       timeoutMs,
@@ -120,16 +129,28 @@ export function runTool(
     child.stdin.on("error", () => {});
     child.on("error", (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
+      options.signal?.removeEventListener("abort", abort);
       reject(error.code === "ENOENT" ? toolMissing(file, error) : toolFailed(tool, error.message));
     });
     child.on("close", (exitCode) => {
       clearTimeout(timer);
+      options.signal?.removeEventListener("abort", abort);
       if (fault !== undefined) reject(fault);
       else if (isMissingUnderPrefix(context, tool, exitCode, errorOutput)) reject(toolMissing(tool));
       else resolve({ exitCode: exitCode ?? -1, output, errorOutput });
     });
     child.stdin.end(options.input ?? "");
   });
+}
+
+/** What a tool started holds its pipes open: the tool alone killed, nothing would ever end here. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 /** As `runTool`, and throws TOOL_FAILED (or what its words mean) on any exit code but 0. */

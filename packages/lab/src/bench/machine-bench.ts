@@ -53,10 +53,16 @@ export class MachineBench {
   async serving(): Promise<{ master: number; machines: CaredMachine[] }> {
     const master = (await this.bench.whole()).node.id;
     await this.#hand(master);
-    const machines = await guestsServe(this.lab, this.watchers.guests, master, WHOLE_LIMIT_MS);
-    this.watchers.check();
+    const machines = await this.served(master);
     if (machines === null) throw this.bench.stuck("the guests do not all come to run and answer");
     return { master, machines };
+  }
+
+  /** Waits until every guest runs and has answered since this call; null when they do not come to it in time. */
+  async served(master: number): Promise<CaredMachine[] | null> {
+    const machines = await guestsServe(this.lab, this.watchers.guests, master, WHOLE_LIMIT_MS);
+    this.watchers.check();
+    return machines;
   }
 
   /** What must never be seen, counted over the window. */

@@ -14,6 +14,7 @@ const ORDER_REACH_MS = 1.5 * TOKEN_MS + STORAGE_SETTLE_MS;
 /** A guest boots in seconds; without KVM, with others beside it, in many of them. */
 const ANSWER_LIMIT_MS = 90_000;
 const PAUSE_LIMIT_MS = 20_000;
+const MOVE_LIMIT_MS = 60_000;
 
 const TOPOLOGY: LabTopology = { ...DEFAULT_TOPOLOGY, tokenMs: TOKEN_MS, guests: 3 };
 const NEVER_TWICE = { value: "double_starts", statistic: "max", reach: 0 } as const;
@@ -89,6 +90,43 @@ async function takeQuorumLoss(bench: MachineBench, round: number): Promise<Sampl
   }
 }
 
+/** One guest is moved live to another host and answers all the time, but for its last moments there and the first here. */
+async function takeMove(bench: MachineBench, round: number): Promise<Sample> {
+  const { master, machines } = await bench.serving();
+  const hosts = [master, ...bench.bench.othersOf(master)].toSorted((left, right) => left - right);
+  const [machine] = machines;
+  const from = machine?.node ?? null;
+  if (machine === undefined || from === null) throw bench.bench.stuck("the guest has no owner");
+  const others = hosts.filter((id) => id !== from);
+  const target = others[round % others.length] ?? master;
+  // What a planned act meets is a cluster at rest.
+  await sleep(TOKEN_MS);
+  const window = bench.watchers.observe();
+  const answers = bench.watchers.guests.observe();
+  const view = bench.bench.observer.observe();
+  const { quorate } = bench.lab.record();
+  const fromMs = Date.now();
+  const result = await bench.lab.exec(
+    master,
+    [...quorate, "vm", "move", machine.vm, String(target)],
+    MOVE_LIMIT_MS,
+  );
+  const movedMs = Date.now() - fromMs;
+  if (result.code !== 0)
+    throw bench.bench.stuck(`vm move ${machine.vm} ${target}: ${result.stderr || result.stdout}`);
+  await bench.serving();
+  const [report] = answers.report();
+  answers.close();
+  if (report === undefined) throw bench.bench.stuck("nobody asked the guest");
+  return bench.bench.sample(`${machine.vm} from node-${from} to node-${target}`, {
+    gap_ms: report.silence.longestMs,
+    moved_ms: movedMs,
+    restarts: report.runs.length - 1,
+    ...latenessOf(bench.bench.finish(view)),
+    ...bench.finish(window),
+  });
+}
+
 export const MACHINE_SERIES: readonly Series<MachineBench>[] = [
   {
     name: "vm-death",
@@ -127,6 +165,21 @@ export const MACHINE_SERIES: readonly Series<MachineBench>[] = [
     samplesPerLab: 1,
     shown: [{ value: "paused_ms", statistic: "max", reach: 2 * TOKEN_MS }],
     take: takeManyPaused,
+  },
+  {
+    name: "vm-move",
+    title: "live move of a guest of 96 MiB",
+    // One, so that it is asked often.
+    topology: { ...TOPOLOGY, guests: 1 },
+    n: 10,
+    shown: [
+      { value: "gap_ms", statistic: "p99", reach: null },
+      { value: "moved_ms", statistic: "p99", reach: null },
+      { value: "restarts", statistic: "max", reach: 0 },
+      NEVER_TWICE,
+      NOTHING_LOST,
+    ],
+    take: takeMove,
   },
   {
     name: "vm-replication",

@@ -1,12 +1,14 @@
 /** Faults of whole hosts and of our processes: power, freezes, kills, a bus that stays away. */
 import { SERVICES } from "@quorate/contracts";
-import { isManagedService } from "../processes.ts";
+import { type HostProcess, isHypervisor, isManagedService } from "../processes.ts";
 import { type Draft, onBoth, onMaster } from "./draft.ts";
-import type { Fault, Reach } from "./fault.ts";
+import { CHAOS_TOKEN_MS, type Fault, type Reach } from "./fault.ts";
 import type { Injection } from "./injection.ts";
 
 /** Nothing may be seen from outside: no answer of the VIP is missing for a tenth of a second. */
 export const NOT_A_GAP: Reach = { value: "lost_ms", limit: 0 };
+/** A token: a guest that is paused, started anew or shut off from its disk is silent for longer. */
+export const GUESTS_GO_ON: Reach = { value: "guest_silence_ms", limit: CHAOS_TOKEN_MS };
 /** A thawed node that answers before it has learnt the term. */
 const NO_STALE_ANSWER: Reach = { value: "stale_answers", limit: 0 };
 
@@ -26,7 +28,12 @@ const powerCut: Draft = {
 
 const spareNothing = (): boolean => false;
 
-function freeze(title: string, durationMs: number, spared = isManagedService): Draft {
+/** What is not the product's, and would go on when everything of ours stands still. */
+function isNotOurs(process: HostProcess): boolean {
+  return isManagedService(process) || isHypervisor(process);
+}
+
+function freeze(title: string, durationMs: number, spared = isNotOurs): Draft {
   return {
     title,
     samplesPerLab: 4,
@@ -48,12 +55,12 @@ function freeze(title: string, durationMs: number, spared = isManagedService): D
 }
 
 /** What a pause shorter than token/2 may do: nothing. */
-function shortFreeze(title: string, durationMs: number, spared = isManagedService): Draft {
+function shortFreeze(title: string, durationMs: number, spared = isNotOurs): Draft {
   return {
     ...freeze(title, durationMs, spared),
     samplesPerLab: 10,
     group: "freeze-short",
-    reach: [NO_STALE_ANSWER, NOT_A_GAP],
+    reach: [NO_STALE_ANSWER, NOT_A_GAP, GUESTS_GO_ON],
   };
 }
 
@@ -65,7 +72,7 @@ function kill(name: string): Draft {
     samplesPerLab: 60,
     group: "kill",
     // A killed process comes back at once; what follows from its absence shows within two tokens.
-    reach: [NOT_A_GAP],
+    reach: [NOT_A_GAP, GUESTS_GO_ON],
     expectedCause: { asked: "struck", kind: new RegExp(`^(process-killed|supervisor_restarted): .*${name}`) },
     inject: async (injection) => {
       injection.began();
@@ -82,7 +89,7 @@ const killAll: Draft = {
   expectedCause: { asked: "struck", kind: /^process-killed: / },
   inject: async (injection) => {
     injection.began();
-    await injection.lab.killAll(injection.node, isManagedService);
+    await injection.lab.killAll(injection.node, isNotOurs);
     injection.ended();
   },
 };

@@ -4,7 +4,7 @@ import { VIP } from "../configuration.ts";
 import { LAB_MARK } from "../switch.ts";
 import { type Draft, onAll, onBoth, onMaster } from "./draft.ts";
 import type { Fault } from "./fault.ts";
-import { KILLED, NOT_A_GAP } from "./faults-host.ts";
+import { GUESTS_GO_ON, KILLED, NOT_A_GAP } from "./faults-host.ts";
 import { FAKETIME_FILE } from "./hosts.ts";
 import type { Injection } from "./injection.ts";
 
@@ -20,6 +20,7 @@ const rulesetFlushed: Draft = {
 
 const addressRemoved: Draft = {
   title: "cluster address removed by hand",
+  reach: [GUESTS_GO_ON],
   expectedCause: { asked: "struck", kind: /^(address-missing|changed-by-others): / },
   inject: async (injection) => {
     injection.began();
@@ -37,7 +38,7 @@ function clockStep(offset: string): Draft {
     hosts: "faketime",
     group: "clock",
     samplesPerLab: 40,
-    reach: [NOT_A_GAP],
+    reach: [NOT_A_GAP, GUESTS_GO_ON],
     expectedCause: { asked: "struck", kind: /^clock-stepped: / },
     inject: async (injection) => {
       injection.began();
@@ -62,7 +63,7 @@ const diskFull: Draft = {
   title: "state folder full for 5 s",
   hosts: "small-disk",
   group: "disk",
-  reach: [NOT_A_GAP],
+  reach: [NOT_A_GAP, GUESTS_GO_ON],
   // Nobody has to write while it lasts; who has to cannot, and says so.
   expectedCause: { asked: "struck", kind: /^disk-(full|refused): / },
   inject: async (injection) => {

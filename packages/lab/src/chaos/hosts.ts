@@ -14,8 +14,8 @@ const FAKETIME_LIBRARIES = ["x86_64", "aarch64"].map(
 
 const SMALL_DISK = "64m";
 
-export function planOf(kind: HostKind, root: string, name: string): LabPlan {
-  const plan = quoratePlan(root, name, DEFAULT_TOPOLOGY);
+export function planOf(kind: HostKind, root: string, name: string, guests: number): LabPlan {
+  const plan = quoratePlan(root, name, { ...DEFAULT_TOPOLOGY, guests });
   switch (kind) {
     case "plain":
       return plan;

@@ -101,6 +101,10 @@ const ALWAYS: readonly Reach[] = [
   { value: "replay_differences", limit: 0 },
   { value: "replay_failures", limit: 0 },
   { value: "crashes", limit: 0 },
+  // Of the guests, where there are any.
+  { value: "double_starts", limit: 0 },
+  { value: "lost_writes", limit: 0 },
+  { value: "guests_not_back", limit: 0 },
 ];
 
 /** What this sample missed, in words; empty when all was reached. */

@@ -88,11 +88,51 @@ const HEADER = [
 ];
 
 export function chaosTable(rows: readonly FaultRow[]): string {
-  const cells = rows.map((row) => (row.n === 0 && row.set_aside === 0 ? emptyCells(row) : cellsOf(row)));
-  const widths = HEADER.map((head, column) =>
+  return aligned(
+    HEADER,
+    rows.map((row) => (row.n === 0 && row.set_aside === 0 ? emptyCells(row) : cellsOf(row))),
+  );
+}
+
+const GUEST_HEADER = [
+  ...["fault", "n", "double starts", "lost writes", "restarts"],
+  ...["silence p50", "max ms", "back p50", "max ms", "load"],
+];
+
+/** Of chaos with virtual machines: what became of the guests, all samples, set aside or not. */
+export function guestTable(
+  faults: readonly Fault[],
+  samplesOf: (fault: Fault) => readonly ChaosSample[],
+): string {
+  const cells = faults.map((fault) => {
+    const samples = samplesOf(fault);
+    const all = (name: string) => samples.flatMap(({ values }) => values[name] ?? []);
+    const sum = (name: string) => String(all(name).reduce((total, value) => total + value, 0));
+    const medianAndMax = (name: string) => {
+      const figures = summarize(all(name));
+      return figures === null
+        ? ["-", "-"]
+        : [figures.median, figures.max].map((ms) => String(Math.round(ms)));
+    };
+    return [
+      fault.name,
+      String(samples.length),
+      sum("double_starts"),
+      sum("lost_writes"),
+      sum("guest_restarts"),
+      ...medianAndMax("guest_silence_ms"),
+      ...medianAndMax("guests_back_ms"),
+      (summarize(samples.map(({ load }) => load))?.median ?? 0).toFixed(1),
+    ];
+  });
+  return aligned(GUEST_HEADER, cells);
+}
+
+function aligned(header: readonly string[], cells: readonly string[][]): string {
+  const widths = header.map((head, column) =>
     Math.max(head.length, ...cells.map((row) => row[column]?.length ?? 0)),
   );
-  const last = HEADER.length - 1;
+  const last = header.length - 1;
   const line = (row: readonly string[]) =>
     row
       .map((cell, column) => {
@@ -101,7 +141,7 @@ export function chaosTable(rows: readonly FaultRow[]): string {
       })
       .join("  ")
       .trimEnd();
-  return `${[HEADER, ...cells].map(line).join("\n")}\n`;
+  return `${[header, ...cells].map(line).join("\n")}\n`;
 }
 
 function cellsOf(row: FaultRow): string[] {

@@ -2,10 +2,12 @@
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BenchLab } from "../bench/bench-lab.ts";
+import type { MachineBench } from "../bench/machine-bench.ts";
 import type { Converged } from "../converged.ts";
 import { hostDir } from "../host.ts";
 import type { Lab } from "../lab.ts";
 import type { ChaosSample, Fault } from "./fault.ts";
+import { giveGuest, watchGuests } from "./guests.ts";
 import { Injection } from "./injection.ts";
 import { valuesOf } from "./judge.ts";
 import { replayAll, replayValues } from "./recordings.ts";
@@ -13,13 +15,22 @@ import { askWhy } from "./why.ts";
 
 const CONVERGED_LIMIT_MS = 120_000;
 
-/** Takes one sample. `recordings`: where those of all nodes go, null when none are wanted. A cluster that does not converge afterwards is a sample too: `after` is null. */
+export type Surroundings = {
+  bench: BenchLab;
+  /** The same lab's guests; null without any. */
+  machines: MachineBench | null;
+  /** Where the recordings of all nodes go; null when none are wanted. */
+  recordings: string | null;
+};
+
+/** Takes one sample. A cluster that does not converge afterwards is a sample too: `after` is null. */
 export async function takeSample(
-  bench: BenchLab,
+  { bench, machines, recordings }: Surroundings,
   fault: Fault,
   round: number,
-  recordings: string | null,
 ): Promise<ChaosSample> {
+  if (machines !== null) await giveGuest(machines, chosenNode(fault, await unshaken(bench), round));
+  const guests = machines === null ? null : await watchGuests(machines, (await unshaken(bench)).master);
   const before = await unshaken(bench);
   const injection = new Injection(bench, chosenNode(fault, before, round), before, round);
   const window = bench.observer.observe();
@@ -34,9 +45,10 @@ export async function takeSample(
     endedMs: injection.toMs,
     convergedMs: settled?.sinceMs ?? null,
   });
+  const ofGuests = (await guests?.finish(settled?.state.master ?? null, injection.toMs)) ?? {};
   const cause = await askWhy(bench, fault, injection);
   const replay = recordings === null ? null : await replayAll(bench, recordings);
-  const all = { ...values, ...injection.values, ...replayValues(replay) };
+  const all = { ...values, ...injection.values, ...replayValues(replay), ...ofGuests };
   return {
     ...bench.sample(`node-${injection.node}`, all),
     injected: {

@@ -28,10 +28,11 @@ export function doubleStarts(
   return [...found].map(([guest, why]) => ({ guest, why }));
 }
 
-/** Disks to which two hosts sent bytes within one stretch of time. */
+/** Disks to which two hosts sent data within one stretch of time. The target of a live move reads before it owns. */
 export function sharedDisks(traffic: readonly StorageTraffic[]): { guest: string; hosts: number[] }[] {
-  return traffic.flatMap((one, index) =>
-    traffic
+  const writers = traffic.flatMap(({ guest, host, data }) => (data === null ? [] : { guest, host, ...data }));
+  return writers.flatMap((one, index) =>
+    writers
       .slice(index + 1)
       .filter((other) => other.guest === one.guest && other.host !== one.host)
       .filter((other) => one.firstMs <= other.lastMs && other.firstMs <= one.lastMs)

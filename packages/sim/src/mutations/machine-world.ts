@@ -5,6 +5,7 @@ import { ROOT } from "./load-mutated.ts";
 type MachineWorld = { violations: readonly string[]; nowUs: number; blockedReasons(): string[] };
 type Schedules = {
   runSchedule(seed: number): MachineWorld;
+  runProofSchedule(seed: number): MachineWorld;
   hasConverged(world: MachineWorld): boolean;
 };
 
@@ -13,15 +14,16 @@ const SCHEDULES = "packages/core-failover/test/vm-schedule.ts";
 /**
  * One seed of core-failover's own world of virtual machines: three hosts, shared storage, live moves, a model of the
  * quorum that keeps its rules. Half a minute of faults, then everything has to run. A room's tests are no module of
- * it, so it is found by its path.
+ * it, so it is found by its path. With proofs there is a machine that no gate holds, and operators who vouch for hosts.
  */
 export async function runMachines(
   seed: number,
+  withProofs: boolean,
 ): Promise<{ invariant: string; message: string; atUs: number } | null> {
-  const { runSchedule, hasConverged } = (await import(
+  const { runSchedule, runProofSchedule, hasConverged } = (await import(
     pathToFileURL(join(ROOT, SCHEDULES)).href
   )) as Schedules;
-  const world = runSchedule(seed);
+  const world = withProofs ? runProofSchedule(seed) : runSchedule(seed);
   const [message] = world.violations;
   const atUs = Math.round(world.nowUs);
   // What it says without a number is of a gate that outlives its lease, or of a disk written twice.

@@ -1,11 +1,13 @@
 import { type Mutation, seedsOf } from "./mutation.ts";
 
 const SURVEY = "packages/core-failover/src/vm/survey.ts";
+const WORDS = "packages/core-failover/src/vm/words.ts";
 const HOST = "packages/core-failover/src/vm/host.ts";
 const GATES = "packages/core-failover/src/vm/host-gates.ts";
 const COPIES = "packages/core-failover/src/vm/host-copies.ts";
 const REPORT = "packages/core-failover/src/vm/host-report.ts";
 const REVIEW = "packages/core-failover/src/vm/review.ts";
+const POWER_OFF = "packages/core-failover/src/vm/power-off.ts";
 const RECOGNISE = "packages/core-failover/src/vm/recognise.ts";
 
 const RUNS = [
@@ -19,6 +21,9 @@ const RUNS = [
 
 /** core-failover's own world of machines, where a seed costs a tenth: for what the simulator has not come upon. */
 const OWN_WORLD = [seedsOf("machines", 300)] as const;
+
+/** The same with a machine that no gate holds, and operators who vouch for hosts that are off. */
+const OWN_WORLD_WITH_PROOFS = [seedsOf("machines-proofs", 60)] as const;
 
 const STRAYS_COME_BACK = {
   file: SURVEY,
@@ -164,8 +169,8 @@ export const MACHINES: readonly Mutation[] = [
     edits: [
       {
         file: GATES,
-        find: '  if (!samePlacement(facts.confirmed, placement) || !isClaimed(facts) || facts.storage === "dirty")',
-        replace: '  if (!isClaimed(facts) || facts.storage === "dirty")',
+        find: '  if (!samePlacement(facts.confirmed, placement) || facts.storage === "dirty") return shut;',
+        replace: '  if (facts.storage === "dirty") return shut;',
       },
       {
         file: COPIES,
@@ -176,6 +181,19 @@ export const MACHINES: readonly Mutation[] = [
     breaks: "safety",
     attempts: RUNS,
     note: "Two belts, removed together: the copy and its gate each wait for the word.",
+  },
+  {
+    name: "a-target-only-looks",
+    rule: "The target of a live move reaches its storage, never the network, before it owns the machine (ADR 17).",
+    edits: [
+      {
+        file: GATES,
+        find: "  if (mayLook(state, facts, order)) return { vm, network: false, storage: true };",
+        replace: "  if (mayLook(state, facts, order)) return { vm, network: true, storage: true };",
+      },
+    ],
+    breaks: "safety",
+    attempts: [seedsOf("machines-mixed", 40)],
   },
   {
     name: "reset-of-storage-sockets",
@@ -196,7 +214,7 @@ export const MACHINES: readonly Mutation[] = [
     edits: [
       {
         file: SURVEY,
-        find: "untilUs = Math.max(untilUs, atUs + turn.state.config.storageSettleUs);",
+        find: "untilUs = Math.max(untilUs, sentUntilUs + turn.state.config.storageSettleUs);",
         replace: "untilUs = Math.max(untilUs, atUs);",
       },
       {
@@ -248,7 +266,7 @@ export const MACHINES: readonly Mutation[] = [
     rule: "The present placement counts, not the one that it was clean under †.",
     edits: [STRAYS_COME_BACK],
     breaks: "safety",
-    attempts: [seedsOf("machines-mixed", 60)],
+    attempts: [seedsOf("machines-mixed", 500)],
   },
   {
     name: "owner-in-this-view",
@@ -287,5 +305,45 @@ export const MACHINES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: [...RUNS, seedsOf("machines-mixed", 400), ...OWN_WORLD],
+  },
+  {
+    name: "proof-ends-with-the-return",
+    rule: "A proof that a host is off ends with its return, and with any sign of life (ADR 18).",
+    edits: [
+      {
+        file: POWER_OFF,
+        find: "    if (why === null) continue;",
+        replace: "    if (why === null || node > 0) continue;",
+      },
+    ],
+    breaks: "safety",
+    attempts: OWN_WORLD_WITH_PROOFS,
+    note: "That a proof ends with the mastership has no edit here: the reign that holds it is dropped whole, and the unit tests see to it.",
+  },
+  {
+    name: "what-was-started-counts",
+    rule: "A machine is fenced by a lease alone when the gates hold what was started, not only what would be started next.",
+    edits: [
+      {
+        file: WORDS,
+        find: "return gated && started?.gated !== false;",
+        replace: "return gated && started !== undefined ? true : gated;",
+      },
+    ],
+    breaks: "safety",
+    attempts: OWN_WORLD_WITH_PROOFS,
+  },
+  {
+    name: "a-lease-alone-fences-no-ungated-machine",
+    rule: "What passes by the gates is not fenced by a lapsed lease: a proof that the host is off is needed (ADR 18).",
+    edits: [
+      {
+        file: SURVEY,
+        find: "isGated(record) || turn.reign.proofs[node] !== undefined)",
+        replace: "isGated(record) || turn.reign.proofs[node] !== undefined || node > 0)",
+      },
+    ],
+    breaks: "safety",
+    attempts: OWN_WORLD_WITH_PROOFS,
   },
 ];

@@ -7,8 +7,8 @@ import { loadMutated } from "./load-mutated.ts";
 import { type Attempt, isCatch, type Mutation } from "./mutation.ts";
 
 const DEFAULT_TOKEN_MS = 1000;
-/** The generator's name for runs of core-failover's own world of virtual machines. */
-const MACHINE_WORLD = "machines";
+/** The generators' names for runs of core-failover's own world of virtual machines; the second has proofs, too. */
+const MACHINE_WORLDS: readonly string[] = ["machines", "machines-proofs"];
 
 export type Order = {
   mutation: string;
@@ -57,9 +57,9 @@ type Options = {
 
 /** What runs a seed: the whole world, or the one of virtual machines. Loaded only now, with the cores as they are. */
 async function runnerOf(attempts: Order["attempts"]): Promise<(options: Options) => Promise<Found | null>> {
-  if (attempts.some(({ generator }) => generator === MACHINE_WORLD)) {
+  if (attempts.some(({ generator }) => MACHINE_WORLDS.includes(generator))) {
     const { runMachines } = await import("./machine-world.ts");
-    return ({ seed }) => runMachines(seed);
+    return ({ seed, generator }) => runMachines(seed, generator === "machines-proofs");
   }
   const { runSeed } = await import("../run.ts");
   return async (options) => (await runSeed(options)).violations[0] ?? null;

@@ -1,7 +1,7 @@
 import { assertNever, type NodeId, QuorateError, type VmRecord } from "@quorate/contracts";
 import type { VmOutcome, VmStep } from "@quorate/core-failover";
 import { type Hypervisor, type MachineGate, machineNumber, prepareDefinition } from "@quorate/host";
-import type { Definitions } from "./definitions.ts";
+import { type Definitions, holdRecord } from "./definitions.ts";
 import type { GateHolder } from "./gate-holder.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -129,9 +129,7 @@ async function migrate(step: VmStep & { kind: "migrate-copy" }, doors: MachineDo
 }
 
 async function definitionOf(record: VmRecord, { definitions, likelyHolders, holder }: MachineDoors) {
-  const known = await definitions.get(record.definition, likelyHolders());
-  holder.hold(record.vm, known.meaning);
-  return known;
+  return await holdRecord(record, holder, (digest) => definitions.get(digest, likelyHolders()));
 }
 
 function failed(code: string, message: string, hint: string): VmOutcome {

@@ -1,4 +1,4 @@
-import { type NodeId, QuorateError } from "@quorate/contracts";
+import { type NodeId, QuorateError, type VmRecord } from "@quorate/contracts";
 import {
   type GatedMachine,
   type MachineDefinition,
@@ -22,10 +22,17 @@ export class Definitions {
   readonly #store: RecordStore;
   readonly #ask: AskForDefinition;
   readonly #known = new Map<string, KnownDefinition>();
+  #sharedMounts: readonly string[] = [];
 
   constructor(store: RecordStore, ask: AskForDefinition) {
     this.#store = store;
     this.#ask = ask;
+  }
+
+  /** What lies below these folders is on every host: what is known is read anew by that. */
+  configure(sharedMounts: readonly string[]): void {
+    this.#sharedMounts = sharedMounts;
+    for (const { digest, xml } of [...this.#known.values()]) this.#remember(digest, xml);
   }
 
   /** What is known already, without waiting. */
@@ -44,14 +51,23 @@ export class Definitions {
     return this.#remember(digest, xml);
   }
 
+  /** What such a definition means here. Throws QuorateError DEFINITION_BROKEN. */
+  read(xml: string, name: string): MachineDefinition {
+    return readDefinition(xml, name, this.#sharedMounts);
+  }
+
   /** Takes a new one in, durably. Throws QuorateError DEFINITION_BROKEN or DISK_FULL. */
   async add(xml: string): Promise<KnownDefinition> {
-    readDefinition(xml, "the definition");
+    this.read(xml, "the definition");
     return this.#remember(await this.#store.writeDefinition(xml), xml);
   }
 
   #remember(digest: string, xml: string): KnownDefinition {
-    const known = { digest, xml, meaning: readDefinition(xml, `definition ${digest.slice(0, 12)}`) };
+    const known = {
+      digest,
+      xml,
+      meaning: this.read(xml, `definition ${digest.slice(0, 12)}`),
+    };
     this.#known.set(digest, known);
     return known;
   }
@@ -71,8 +87,30 @@ export class Definitions {
   }
 }
 
+/** Has the gate hold what would be started by this record, and the storages of what was. */
+export async function holdRecord(
+  { vm, definition, started }: VmRecord,
+  holder: {
+    hold(vm: string, meaning: MachineDefinition): void;
+    holdStorage(meaning: MachineDefinition): void;
+  },
+  get: (digest: string) => Promise<KnownDefinition>,
+): Promise<KnownDefinition> {
+  if (started !== null && started !== undefined && started.definition !== definition)
+    holder.holdStorage((await get(started.definition)).meaning);
+  const known = await get(definition);
+  holder.hold(vm, known.meaning);
+  return known;
+}
+
 export function gatedMachine(vm: string, { uuid, nics }: MachineDefinition): GatedMachine {
   return { vm, number: machineNumber(uuid), nicCount: nics.filter(({ gated }) => gated).length };
+}
+
+/** What a machine's record says of its disks and of what holds it, for whoever has to place it. */
+export function relocatabilityOf({ disks, obstacles }: MachineDefinition) {
+  const isLocal = disks.some(({ kind }) => kind === "local");
+  return { storage: isLocal ? ("local" as const) : ("shared" as const), gated: obstacles.length === 0 };
 }
 
 export function endpointsOf({ disks }: MachineDefinition): StorageEndpoint[] {

@@ -9,6 +9,8 @@ import { endpointsOf, gatedMachine } from "./definitions.ts";
 export class GateHolder {
   readonly #gate: MachineGate;
   readonly #machines = new Map<string, MachineDefinition>();
+  /** By address and port. */
+  readonly #storage = new Map<string, StorageEndpoint>();
   #configured: readonly StorageEndpoint[] = [];
   #loaded = "";
   #loading: Promise<void> = Promise.resolve();
@@ -19,6 +21,12 @@ export class GateHolder {
 
   hold(vm: string, meaning: MachineDefinition): void {
     this.#machines.set(vm, meaning);
+    this.holdStorage(meaning);
+  }
+
+  /** The storages of a definition by which something runs that is defined otherwise by now. */
+  holdStorage(meaning: MachineDefinition): void {
+    for (const each of endpointsOf(meaning)) this.#storage.set(`${each.address} ${each.port}`, each);
   }
 
   configure(storage: readonly StorageEndpoint[]): void {
@@ -41,10 +49,8 @@ export class GateHolder {
     const machines = [...this.#machines]
       .map(([vm, meaning]) => gatedMachine(vm, meaning))
       .sort((left, right) => left.number - right.number);
-    const storage = new Map<string, StorageEndpoint>();
-    for (const each of [...this.#configured, ...[...this.#machines.values()].flatMap(endpointsOf)]) {
-      storage.set(`${each.address} ${each.port}`, each);
-    }
+    const storage = new Map(this.#storage);
+    for (const each of this.#configured) storage.set(`${each.address} ${each.port}`, each);
     const endpoints = [...storage.keys()].sort().flatMap((key) => storage.get(key) ?? []);
     const wanted = JSON.stringify([machines, endpoints]);
     if (wanted === this.#loaded) return;

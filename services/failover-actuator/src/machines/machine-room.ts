@@ -2,7 +2,9 @@ import {
   type ClusterConfig,
   machineSubject,
   type NodeId,
+  type PowerDeviceConfig,
   QuorateError,
+  type Reason,
   type VmRecord,
   type VmReport,
   VmReportSchema,
@@ -15,13 +17,15 @@ import type { Bus, BusSubscription, Logger, ServiceContext } from "@quorate/runt
 import { BoottimeJumpDetector, monotonicUs } from "@quorate/runtime";
 import type { MachineDrivers } from "../drivers.ts";
 import { carryOutVmStep } from "./carry-out.ts";
-import { Definitions } from "./definitions.ts";
+import { Definitions, holdRecord, relocatabilityOf } from "./definitions.ts";
 import { GateHolder } from "./gate-holder.ts";
 import { Machines, type MachinesSettings } from "./machines.ts";
 import { type KeptRecord, newestRecords } from "./newest-records.ts";
 import { RecordStore } from "./record-store.ts";
 import { serveMachines } from "./serve-machines.ts";
 import { maintenanceCheckMs, settingsOf } from "./settings.ts";
+import { switchOff } from "./switch-off.ts";
+import { StorageWatcher } from "./storage-watcher.ts";
 
 export interface MachineRoomOptions {
   readonly context: ServiceContext;
@@ -43,6 +47,7 @@ export class MachineRoom {
   readonly definitions: Definitions;
   readonly hypervisor: Hypervisor;
   readonly holder: GateHolder;
+  readonly storages: StorageWatcher;
   readonly #options: MachineRoomOptions;
   readonly #gate: MachineGate;
   #config: ClusterConfig;
@@ -50,6 +55,7 @@ export class MachineRoom {
   #capacityTimer: NodeJS.Timeout | undefined;
   #maintenanceTimer: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #stopping = new AbortController();
 
   private constructor(
     options: MachineRoomOptions,
@@ -66,6 +72,7 @@ export class MachineRoom {
     this.holder = new GateHolder(this.#gate);
     this.holder.configure(settings.machines.storage);
     this.definitions = new Definitions(store, (digest, node) => this.#askForDefinition(digest, node));
+    this.definitions.configure(settings.machines.sharedMounts);
     const doors = {
       hypervisor: this.hypervisor,
       gate: this.#gate,
@@ -81,9 +88,10 @@ export class MachineRoom {
       },
     };
     const boottime = new BoottimeJumpDetector();
+    const { records, lost } = store.readRecords(logger);
     this.machines = new Machines({
       settings,
-      records: store.readRecords(logger),
+      records,
       incarnation,
       nowUs: monotonicUs,
       kernelPauseUs: () => options.kernelPauseUs?.() ?? boottime.check(),
@@ -92,15 +100,20 @@ export class MachineRoom {
         void bus.publish(
           machineSubject(config.clusterName, context.nodeId, "report"),
           VmReportSchema,
-          report,
+          lost ? { ...report, recordsLost: true } : report,
         ),
       publishStatement: (statement) => this.#publishStatement(statement),
       loadReplica: () => this.#loadReplica(),
-      logReason: (reason) => {
-        logger.info({ code: reason.code, ...reason.facts }, reason.message);
-        context.decisions?.record({ reason });
-      },
+      switchOff: (device, isWanted) => this.#switchOff(device, isWanted),
+      logReason: (reason) => this.#tell(reason),
       reportChanged: () => options.reportChanged(),
+    });
+    this.storages = new StorageWatcher({
+      probe: drivers.storageProbe(),
+      names: () => this.#storageNames(),
+      nowUs: monotonicUs,
+      goneChanged: (gone) => this.machines.toHost({ kind: "storage", gone }),
+      tell: (reasons) => reasons.forEach((reason) => this.#tell(reason)),
     });
   }
 
@@ -113,9 +126,12 @@ export class MachineRoom {
     const store = new RecordStore(context.stateDir);
     const incarnation = await store.beginLife(logger);
     const room = new MachineRoom(options, config, settings, store, incarnation);
-    await room.#holdKnown();
-    room.#listen();
+    // What runs here is asked while the gates are loaded: a predecessor's leases are running out.
     room.machines.start();
+    await room.#holdKnown();
+    room.#reviewRecords();
+    room.#listen();
+    room.storages.start();
     room.#followMaintenance(wallMs);
     void room.#askCapacity();
     return room;
@@ -134,7 +150,9 @@ export class MachineRoom {
     if (settings === null) return;
     this.#config = config;
     this.holder.configure(settings.machines.storage);
+    this.definitions.configure(settings.machines.sharedMounts);
     this.machines.configure(settings);
+    this.#reviewRecords();
     this.#followMaintenance(wallMs);
   }
 
@@ -149,13 +167,31 @@ export class MachineRoom {
     this.#maintenanceTimer = setTimeout(() => this.configure(this.#config), delayMs);
   }
 
+  /** What a machine's disks are to a failover depends on the configuration too: its record says so by the newest one. */
+  #reviewRecords(): void {
+    for (const { record } of Object.values(this.machines.host.vms)) {
+      const meaning = record === null ? undefined : this.definitions.peek(record.definition)?.meaning;
+      if (record === null || meaning === undefined) continue;
+      // Another host's by now, or nobody's.
+      if (record.wanted === "undefined" || (record.released?.to ?? null) !== null) continue;
+      const { storage, gated } = record;
+      const { placement: _, revision: __, released: ___, ...wish } = record;
+      const fit = relocatabilityOf(meaning);
+      if (fit.storage !== storage || fit.gated !== gated)
+        this.machines.toHost({ kind: "define", record: { ...wish, ...fit } });
+    }
+  }
+
   /** What runs, runs on; its gates run out, or a successor renews them. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#capacityTimer);
     clearTimeout(this.#maintenanceTimer);
     for (const each of this.#subscriptions.splice(0)) each.unsubscribe();
+    // An agent may take half a minute; who leads next begins with asking whether the host is off.
+    this.#stopping.abort();
     await this.machines.stop();
+    await this.storages.close();
     await Promise.allSettled([this.hypervisor.close(), this.#gate.close()]);
   }
 
@@ -170,11 +206,13 @@ export class MachineRoom {
     const { clusterName } = this.#config;
     this.hypervisor.onChange(() => this.machines.toHost({ kind: "changed" }));
     this.#subscriptions = [
-      bus.subscribeLocal("grant", (grant) => this.machines.onGrant(grant)),
-      bus.subscribeLocal("quorum", (quorum) => this.machines.onQuorum(quorum)),
-      bus.subscribeLocal("peers", ({ peers }) =>
-        this.machines.onSeen(peers.flatMap(({ node, lastHeardUs }) => (lastHeardUs === null ? [] : [node]))),
-      ),
+      bus.subscribeLocal("peers", ({ peers }) => {
+        const heard = peers.flatMap(({ node, lastHeardUs }) =>
+          lastHeardUs === null ? [] : [{ node, atUs: lastHeardUs }],
+        );
+        this.machines.onSeen(heard.map(({ node }) => node));
+        this.machines.onHeard(heard);
+      }),
       bus.subscribe(machineSubject(clusterName, "*", "report"), VmReportSchema, (report) =>
         this.machines.toMaster({ kind: "report", report }),
       ),
@@ -193,13 +231,14 @@ export class MachineRoom {
       if (order.kind !== "run" && order.kind !== "incoming") continue;
       const { vm, definition } = order.record;
       if (this.definitions.peek(definition) === undefined) {
-        void this.definitions
-          .get(definition, this.otherNodes())
-          .then(({ meaning }) => this.holder.hold(vm, meaning))
-          .catch((error: unknown) => this.#complain(error, `the definition of ${vm} is not here yet`));
+        const get = (digest: string) => this.definitions.get(digest, this.otherNodes());
+        void holdRecord(order.record, this.holder, get).catch((error: unknown) =>
+          this.#complain(error, `the definition of ${vm} is not here yet`),
+        );
       }
     }
     this.machines.toHost({ kind: "statement", statement });
+    this.#reviewRecords();
   }
 
   #publishStatement(statement: VmStatement): void {
@@ -212,8 +251,7 @@ export class MachineRoom {
     for (const { record } of Object.values(host.vms)) {
       if (record === null) continue;
       try {
-        const { meaning } = await this.definitions.get(record.definition, []);
-        this.holder.hold(record.vm, meaning);
+        await holdRecord(record, this.holder, (digest) => this.definitions.get(digest, []));
       } catch (error) {
         this.#complain(error, `the definition of ${record.vm} is not here`);
       }
@@ -264,6 +302,41 @@ export class MachineRoom {
     return null;
   }
 
+  /** What the configuration has to switch hosts off. */
+  get powerDevices(): readonly PowerDeviceConfig[] {
+    return this.#config.powerDevices ?? [];
+  }
+
+  async #switchOff(node: NodeId, isWanted: () => boolean): Promise<string | null> {
+    const config = this.powerDevices.find((device) => device.node === node);
+    if (config === undefined) return "It has no power device any more.";
+    const { signal } = this.#stopping;
+    try {
+      const device = this.#options.drivers.powerDevice(config);
+      await switchOff(device, { limitMs: config.timeoutMs, signal, isWanted });
+      return null;
+    } catch (error) {
+      if (error instanceof QuorateError) return error.message;
+      if (signal.aborted) return "It was broken off.";
+      throw error;
+    }
+  }
+
+  #tell(reason: Reason): void {
+    const { context, logger } = this.#options;
+    logger.info({ code: reason.code, ...reason.facts }, reason.message);
+    context.decisions?.record({ reason });
+  }
+
+  /** Those of all machines, whosever: a host must know what it reaches before it is given one. */
+  #storageNames(): string[] {
+    const configured = this.#config.machines?.storage ?? [];
+    const needed = this.inventory().flatMap(({ record }) =>
+      record.wanted === "undefined" ? [] : record.storages,
+    );
+    return [...new Set([...configured.map(({ address, port }) => `${address}:${port}`), ...needed])];
+  }
+
   #migrationTarget(node: NodeId): { address: string; port: number } | null {
     const address = this.#config.nodes.find(({ id }) => id === node)?.addresses[0];
     const port = this.#config.machines?.migrationPort;
@@ -285,6 +358,15 @@ export class MachineRoom {
 
   /** The newest record of each machine that anybody who spoke has, this node's as it is now. */
   inventory(): KeptRecord[] {
+    return this.#newest([]);
+  }
+
+  /** With what the replica has of nodes that this process has not heard. */
+  async wholeInventory(): Promise<KeptRecord[]> {
+    return this.#newest((await this.#loadReplica()) ?? []);
+  }
+
+  #newest(replica: readonly KeptRecord[]): KeptRecord[] {
     const node = this.#options.context.nodeId;
     const own = Object.values(this.machines.host.vms).flatMap(({ record }) =>
       record === null ? [] : [{ node, record }],
@@ -292,6 +374,7 @@ export class MachineRoom {
     return newestRecords(
       own,
       this.reports.filter((report) => report.node !== node),
+      replica.filter((kept) => kept.node !== node),
     );
   }
 

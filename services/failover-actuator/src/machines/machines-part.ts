@@ -1,4 +1,11 @@
-import { type ClusterConfig, QuorateError, type ReportMessage } from "@quorate/contracts";
+import {
+  type ClusterConfig,
+  type GrantMessage,
+  QuorateError,
+  type QuorumMessage,
+  type ReportMessage,
+} from "@quorate/contracts";
+import type { BusSubscription } from "@quorate/runtime";
 import { MachineRoom, type MachineRoomOptions } from "./machine-room.ts";
 
 /** How long after a failure the room is tried again: a full disk, say. */
@@ -12,6 +19,10 @@ export class MachinesPart {
   readonly #options: MachineRoomOptions;
   #config: ClusterConfig;
   #room: MachineRoom | null = null;
+  /** The newest of each: a room that opens after a restart has no time to wait for the next. */
+  #grant: GrantMessage | null = null;
+  #quorum: QuorumMessage | null = null;
+  #subscriptions: BusSubscription[] = [];
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   /** One after the other. */
@@ -51,6 +62,7 @@ export class MachinesPart {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
+    this.#unhear();
     await this.#last;
     await this.#room?.close();
   }
@@ -61,9 +73,10 @@ export class MachinesPart {
     const room = this.#room;
     try {
       if (wanted && room !== null) room.configure(this.#config);
-      else if (wanted) this.#room = await MachineRoom.open(this.#options, this.#config);
+      else if (wanted) await this.#open();
       else if (room !== null && !this.#closed) {
         this.#room = null;
+        this.#unhear();
         await room.giveUp();
       }
     } catch (error) {
@@ -72,5 +85,34 @@ export class MachinesPart {
       this.#retry = setTimeout(() => void this.configure(this.#config), RETRY_MS);
     }
     this.#options.reportChanged();
+  }
+
+  async #open(): Promise<void> {
+    this.#hear();
+    const room = await MachineRoom.open(this.#options, this.#config);
+    this.#room = room;
+    if (this.#grant !== null) room.machines.onGrant(this.#grant);
+    if (this.#quorum !== null) room.machines.onQuorum(this.#quorum);
+  }
+
+  #hear(): void {
+    if (this.#subscriptions.length > 0) return;
+    const { bus } = this.#options;
+    this.#subscriptions = [
+      bus.subscribeLocal("grant", (grant) => {
+        this.#grant = grant;
+        this.#room?.machines.onGrant(grant);
+      }),
+      bus.subscribeLocal("quorum", (quorum) => {
+        this.#quorum = quorum;
+        this.#room?.machines.onQuorum(quorum);
+      }),
+    ];
+  }
+
+  #unhear(): void {
+    for (const each of this.#subscriptions.splice(0)) each.unsubscribe();
+    this.#grant = null;
+    this.#quorum = null;
   }
 }

@@ -11,6 +11,7 @@ import type {
 import {
   createRelocatorState,
   createVmHostState,
+  isOffWanted,
   type RelocatorConfig,
   type RelocatorInput,
   type RelocatorState,
@@ -35,6 +36,9 @@ export interface MachinesSettings {
   readonly machines: MachinesConfig;
   /** Drained by hand: nothing is placed there. */
   readonly blocked: readonly NodeId[];
+  /** Hosts that a power device can switch off. */
+  readonly devices: readonly NodeId[];
+  readonly devicesKey: string;
 }
 
 export interface MachinesOptions {
@@ -49,6 +53,8 @@ export interface MachinesOptions {
   publishStatement(statement: VmStatement): void;
   /** The newest replica of all inventories; null when none can be reached. */
   loadReplica(): Promise<{ node: NodeId; record: VmRecord }[] | null>;
+  /** Has a host's power device switch it off, as long as that is wanted; null when it is off, else what went wrong. */
+  switchOff(node: NodeId, isWanted: () => boolean): Promise<string | null>;
   logReason(reason: Reason): void;
   /** `withMachines` says something else of this host than before. */
   reportChanged(): void;
@@ -133,6 +139,11 @@ export class Machines {
     if (this.#seen.size > before) this.toMaster({ kind: "seen", nodes: [...this.#seen] });
   }
 
+  /** When others were heard last: a host that is heard is not off. */
+  onHeard(hosts: readonly { node: NodeId; atUs: number }[]): void {
+    this.toMaster({ kind: "heard", hosts });
+  }
+
   toHost(input: VmHostInput): void {
     if (this.#stopped) return;
     const nowUs = this.#options.nowUs();
@@ -173,6 +184,7 @@ export class Machines {
     for (const effect of result.effects) {
       if (effect.kind === "statement") this.#options.publishStatement(effect.statement);
       else if (effect.kind === "load-replica") this.#loadReplica();
+      else if (effect.kind === "power-off") this.#switchOff(effect.node, effect.attempt);
       else this.#moved(effect.term);
     }
     this.#tell(result.reasons);
@@ -226,7 +238,7 @@ export class Machines {
         masterLeaseEndUs: master ? Math.min(grant.masterLeaseEndUs, longestUs) : 0,
         view: { term: quorum.view.term, number: quorum.view.number },
         members: quorum.view.members.map(({ node }) => node),
-        fences: quorum.fences.map((fence) => ({ ...fence, powerOff: false })),
+        fences: quorum.fences,
         disarmed: grant.disarmed,
       },
     });
@@ -240,6 +252,15 @@ export class Machines {
 
   #loadReplica(): void {
     const work = this.#options.loadReplica().then((records) => this.toMaster({ kind: "replica", records }));
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
+  }
+
+  #switchOff(node: NodeId, attempt: number): void {
+    const isWanted = () => isOffWanted(this.#relocator, node, attempt, this.#options.nowUs());
+    const work = this.#options
+      .switchOff(node, isWanted)
+      .then((failure) => this.toMaster({ kind: "power-off", node, attempt, failure }));
     this.#underWay.add(work);
     void work.finally(() => this.#underWay.delete(work));
   }
@@ -273,7 +294,7 @@ export class Machines {
   }
 
   #relocatorConfig(): RelocatorConfig {
-    const { node, nodes, tokenUs, machines, blocked } = this.#settings;
+    const { node, nodes, tokenUs, machines, blocked, devices, devicesKey } = this.#settings;
     return {
       node,
       nodes: [...nodes],
@@ -282,6 +303,8 @@ export class Machines {
       bootGraceUs: machines.bootGraceMs * 1000,
       // CLOCK_MONOTONIC begins with the kernel.
       bootedAtUs: 0,
+      devices,
+      devicesKey,
       policy: {
         memoryPercent: machines.memoryPercent,
         vcpuPercent: machines.vcpuPercent,

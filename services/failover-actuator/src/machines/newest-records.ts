@@ -6,10 +6,14 @@ export interface KeptRecord {
 }
 
 /** The newest record of each machine, stopped ones too, and the node that keeps it: its word counts. */
-export function newestRecords(own: readonly KeptRecord[], reports: readonly VmReport[]): KeptRecord[] {
+export function newestRecords(
+  own: readonly KeptRecord[],
+  reports: readonly VmReport[],
+  replica: readonly KeptRecord[] = [],
+): KeptRecord[] {
   const newest = new Map<string, KeptRecord>();
   const reported = reports.flatMap(({ node, records }) => records.map((record) => ({ node, record })));
-  for (const each of [...own, ...reported]) {
+  for (const each of [...own, ...reported, ...replica]) {
     const known = newest.get(each.record.vm);
     if (known === undefined || isNewer(each.record, known.record)) newest.set(each.record.vm, each);
   }

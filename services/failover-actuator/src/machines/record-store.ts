@@ -2,8 +2,14 @@ import { mkdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { VmInventoryFileSchema, VmLifeFileSchema, type VmRecord } from "@quorate/contracts";
-import { type Logger, takeStateFile, writeFileDurably, writeStateFile } from "@quorate/runtime";
+import { QuorateError, VmInventoryFileSchema, VmLifeFileSchema, type VmRecord } from "@quorate/contracts";
+import {
+  type Logger,
+  readStateFile,
+  takeStateFile,
+  writeFileDurably,
+  writeStateFile,
+} from "@quorate/runtime";
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
@@ -36,11 +42,22 @@ export class RecordStore {
     return incarnation;
   }
 
-  /** A file that cannot be trusted counts as none: what runs here is then found as a copy that nobody ordered. */
-  readRecords(logger: Logger): VmRecord[] {
+  /** A file that cannot be trusted counts as none (`lost`): what runs here is then a copy that nobody ordered. */
+  readRecords(logger: Logger): { records: VmRecord[]; lost: boolean } {
     const { state, refused } = takeStateFile(join(this.#folder, "records.state"), VmInventoryFileSchema);
     if (refused !== null) logger.error({ code: refused.code, hint: refused.hint }, refused.message);
-    return state?.records ?? [];
+    return { records: state?.records ?? [], lost: refused !== null };
+  }
+
+  /** The same for who only looks: nothing is moved, for the owner may be writing. */
+  peekRecords(logger: Logger): VmRecord[] {
+    try {
+      return readStateFile(join(this.#folder, "records.state"), VmInventoryFileSchema)?.records ?? [];
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      logger.warn({ code: error.code, hint: error.hint }, error.message);
+      return [];
+    }
   }
 
   /** Durable when it resolves. Throws QuorateError DISK_FULL. */

@@ -1,9 +1,12 @@
 import { type NodeId, QuorateError, type Reason, type VmRecord } from "@quorate/contracts";
-import { planWithout } from "@quorate/core-failover";
-import { machineNumber } from "@quorate/host";
+import { isGivenUp, planWithout } from "@quorate/core-failover";
+import { fenceAgentProblem, machineNumber } from "@quorate/host";
 import { type Bus, type BusSubscription, monotonicUs } from "@quorate/runtime";
-import { storagesOf } from "./definitions.ts";
+import { confirmOff, masterTerm } from "./confirm-off.ts";
+import { relocatabilityOf, storagesOf } from "./definitions.ts";
+import { discover } from "./discover.ts";
 import type { MachineRoom } from "./machine-room.ts";
+import type { KeptRecord } from "./newest-records.ts";
 
 type Wish = VmRecord["wanted"];
 
@@ -12,6 +15,7 @@ export function serveMachines(bus: Bus, room: MachineRoom): BusSubscription[] {
   const service = "failover-actuator";
   return [
     bus.serve(service, "machines", () => describe(room)),
+    bus.serve(service, "machine-discover", () => discover(room)),
     bus.serve(service, "machine-define", ({ xml, prio, wanted }) => define(room, xml, prio, wanted)),
     bus.serve(service, "machine-wish", ({ vm, ...wishes }) => wish(room, vm, wishes)),
     bus.serve(service, "machine-move", ({ vm, to }) => move(room, vm, to)),
@@ -19,6 +23,7 @@ export function serveMachines(bus: Bus, room: MachineRoom): BusSubscription[] {
       const { xml } = await room.definitions.get(digest, []);
       return { xml };
     }),
+    bus.serve(service, "machine-confirm-off", ({ node }) => confirmOff(bus, room, node)),
     bus.serve(service, "machine-plan", ({ down }) => planFor(room, down)),
   ];
 }
@@ -43,7 +48,18 @@ function describe(room: MachineRoom) {
       const obstacles = room.definitions.peek(definition)?.meaning.obstacles ?? [];
       return obstacles.length === 0 ? [] : [{ vm, obstacles: [...obstacles] }];
     }),
-    problems: problemsOf(room),
+    powerDevices: room.powerDevices.map((device) => device.node),
+    offProofs: Object.entries(relocator.reign?.proofs ?? {}).map(([node, { witness, atUs }]) => ({
+      node: Number(node),
+      witness,
+      agoMs: Math.max(0, Math.round((monotonicUs() - atUs) / 1000)),
+    })),
+    offAttempts: Object.entries(relocator.reign?.attempts ?? {}).map(([node, { failures, why }]) => ({
+      node: Number(node),
+      failures,
+      why,
+    })),
+    problems: [...problemsOf(room), ...room.storages.problems, ...deviceProblems(room)],
   };
 }
 
@@ -58,15 +74,27 @@ function problemsOf(room: MachineRoom): Reason[] {
     }));
 }
 
+/** Of this host, as if it led: said before a host has to be switched off. */
+function deviceProblems(room: MachineRoom): Reason[] {
+  return room.powerDevices.flatMap((device) => {
+    const error = fenceAgentProblem(device);
+    if (error === null) return [];
+    const message = `The power device of node ${device.node} cannot be used from here: ${error.message} ${error.hint}`;
+    return [{ code: error.code, message, facts: { subject: `power-device/${device.node}` } }];
+  });
+}
+
 async function define(room: MachineRoom, xml: string, prio: number | null, wanted: Wish | null) {
   const { host } = room.machines;
   const { digest, meaning } = await room.definitions.add(xml);
   const { name: vm, uuid, obstacles } = meaning;
-  await refuseClash(room, vm, uuid);
+  const after = await refuseClash(room, vm, uuid);
   const kept = host.vms[vm]?.record ?? null;
   // What was given up and is defined again begins anew.
   const known = kept?.wanted === "undefined" ? null : kept;
-  if (kept === null && host.vms[vm]?.copy !== undefined && host.vms[vm]?.copy !== null) {
+  const copy = host.vms[vm]?.copy ?? null;
+  if (known !== null && copy !== null) await refuseAnotherUser(room, known, uuid);
+  if (known === null && copy !== null) {
     throw new QuorateError(
       "MACHINE_BUSY",
       `${vm} runs here, started by somebody else: no gate holds what it was started with.`,
@@ -80,6 +108,7 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
     await room.hypervisor.disableAutostart(vm);
   room.machines.toHost({
     kind: "define",
+    after,
     record: {
       vm,
       definition: digest,
@@ -87,16 +116,33 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
       vcpus: meaning.vcpus,
       prio: prio ?? known?.prio ?? 0,
       wanted: wanted ?? known?.wanted ?? "running",
-      storage: meaning.disks.some(({ kind }) => kind === "local") ? "local" : "shared",
+      ...relocatabilityOf(meaning),
       storages: storagesOf(meaning),
-      gated: obstacles.length === 0,
     },
   });
+  if (after !== null && room.machines.host.vms[vm]?.record?.definition !== digest) {
+    const message = `${vm} is not taken in yet: this host is still at what it was told of it before.`;
+    throw new QuorateError("MACHINE_BUSY", message, "Try again in a moment.");
+  }
   return { vm, obstacles: [...obstacles] };
 }
 
-/** Throws MACHINE_EXISTS when the name or the UUID is another machine's, stopped or running. */
-async function refuseClash(room: MachineRoom, vm: string, uuid: string): Promise<void> {
+/** By its UUID the kernel tells a running machine's connections: with another one they would be shut off. */
+async function refuseAnotherUser(room: MachineRoom, { vm, definition, started }: VmRecord, uuid: string) {
+  const { meaning } = await room.definitions.get(started?.definition ?? definition, room.otherNodes());
+  if (meaning.uuid === uuid) return;
+  throw new QuorateError(
+    "MACHINE_BUSY",
+    `${vm} runs with the UUID ${meaning.uuid}, not ${uuid}: the gates know it by that.`,
+    `Keep the UUID, or stop it first: quorate vm stop ${vm}`,
+  );
+}
+
+/**
+ * Throws MACHINE_EXISTS when the name or the UUID is another machine's, stopped or running. Answers with what another
+ * node, which gave it up, says of it last.
+ */
+async function refuseClash(room: MachineRoom, vm: string, uuid: string): Promise<VmRecord | null> {
   const hint = "Give it a name and a UUID of its own, or take the other one out: quorate vm list";
   const own = room.machines.host.config.node;
   for (const { node, copies } of room.reports) {
@@ -104,18 +150,9 @@ async function refuseClash(room: MachineRoom, vm: string, uuid: string): Promise
     const message = `${vm} runs on node ${node}, under libvirt alone: the same name would be the same machine.`;
     throw new QuorateError("MACHINE_EXISTS", message, hint);
   }
-  const kept = room.inventory();
+  const kept = await room.wholeInventory();
   const same = kept.find(({ record }) => record.vm === vm);
-  if (same !== undefined && same.node !== own) {
-    const { node } = same;
-    if (same.record.wanted !== "undefined")
-      throw new QuorateError("MACHINE_EXISTS", `${vm} is node ${node}'s already.`, hint);
-    throw new QuorateError(
-      "MACHINE_EXISTS",
-      `${vm} was given up on node ${node}, which still says so.`,
-      `Define it there: quorate vm define FILE --node ${node}`,
-    );
-  }
+  const after = same === undefined || same.node === own ? null : succeeded(same);
   const others = kept.filter(({ record }) => record.vm !== vm && record.wanted !== "undefined");
   await Promise.all(
     others.map(async ({ node, record }) => {
@@ -125,6 +162,25 @@ async function refuseClash(room: MachineRoom, vm: string, uuid: string): Promise
       const which = other.meaning.uuid === uuid ? `the UUID ${uuid}` : `a UUID of the same number as ${uuid}`;
       throw new QuorateError("MACHINE_EXISTS", `${record.vm} of node ${node} has ${which}.`, hint);
     }),
+  );
+  return after;
+}
+
+/** Throws unless the other node has given the machine up, and has nothing left of it. */
+function succeeded({ node, record }: KeptRecord): VmRecord {
+  const { vm } = record;
+  if (isGivenUp(record)) return record;
+  if (record.wanted === "undefined") {
+    throw new QuorateError(
+      "MACHINE_BUSY",
+      `${vm} is being given up on node ${node}, which has not said yet that nothing is left of it.`,
+      `Try again in a moment; if node ${node} is away, when it is back.`,
+    );
+  }
+  throw new QuorateError(
+    "MACHINE_EXISTS",
+    `${vm} is node ${node}'s already.`,
+    `To change it: quorate vm define FILE --node ${node}. Another machine needs a name and a UUID of its own.`,
   );
 }
 
@@ -157,12 +213,6 @@ function wish(room: MachineRoom, vm: string, { wanted, prio, move }: Wishes) {
     },
   });
   return {};
-}
-
-function masterTerm(room: MachineRoom): number {
-  const { reign } = room.machines.relocator;
-  if (reign !== null) return reign.term;
-  throw new QuorateError("NOT_MASTER", "This node is not the master.", "Ask the master: quorate nodes");
 }
 
 function move(room: MachineRoom, vm: string, to: NodeId) {

@@ -13,6 +13,8 @@ export function settingsOf(config: ClusterConfig, node: NodeId, wallMs: number):
     nodes: nodes.map(({ id }) => id),
     tokenUs: tokenMs * 1000,
     machines,
+    devices: (config.powerDevices ?? []).map((device) => device.node),
+    devicesKey: JSON.stringify(config.powerDevices ?? []),
     blocked: nodes.flatMap(({ id, maintenanceUntil }) =>
       endsInMs(maintenanceUntil, wallMs) > 0 ? [id] : [],
     ),

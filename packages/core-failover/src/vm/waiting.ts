@@ -1,0 +1,39 @@
+import type { NodeId } from "@quorate/contracts";
+import { block, type RelocatorTurn } from "./relocator-state.ts";
+import { isFenced, isRemoved } from "./survey.ts";
+import type { VmId } from "./words.ts";
+
+export function waitFor(turn: RelocatorTurn, vm: VmId, node: NodeId, member: boolean): void {
+  const message = member
+    ? `${vm} waits: node ${node} has not answered yet what it has.`
+    : `${vm} waits: node ${node} is gone and not fenced yet.`;
+  block(turn, vm, member ? "VM_WAITS_FOR_ANSWER" : "VM_OWNER_NOT_FENCED", message, node);
+}
+
+/** Its disk is there, whoever vouches for what. */
+export function waitForHome(turn: RelocatorTurn, vm: VmId, node: NodeId): void {
+  block(turn, vm, "VM_LOCAL_STORAGE", `${vm} lies on a disk of node ${node} and waits for that host.`, node);
+}
+
+/** For hosts that may still have a copy: time brings the fence or the answer, and for those that are fenced a proof. */
+export function waitForHolders(turn: RelocatorTurn, vm: VmId, holders: readonly NodeId[]): void {
+  const early = holders.find((node) => !isFenced(turn, node));
+  if (early !== undefined) return waitFor(turn, vm, early, turn.judgement.members.includes(early));
+  const [node] = holders;
+  if (node === undefined) return;
+  const { reign, state } = turn;
+  if (isRemoved(turn, node)) {
+    const what = `${vm} may still run on node ${node}, which is on the node list no more: no gate holds it.`;
+    const how = `Put that node on the list again; then it answers, or you say that it is off: quorate node confirm-off ${node}`;
+    return block(turn, vm, "VM_NEEDS_HUMAN", `${what} ${how}`, node);
+  }
+  const what = `${vm} may still run on node ${node}: no gate holds it, and only a lapsed lease fences that host.`;
+  if (!state.config.devices.includes(node)) {
+    const how = `Make sure that the host is off, then say so: quorate node confirm-off ${node}`;
+    return block(turn, vm, "VM_NEEDS_HUMAN", `${what} ${how}`, node);
+  }
+  const why = reign.attempts[node]?.why ?? null;
+  const said =
+    why === null ? "" : ` So far: ${why} If you know that it is off: quorate node confirm-off ${node}`;
+  block(turn, vm, "VM_WAITS_FOR_DEVICE", `${what} It waits until its power device says off.${said}`, node);
+}

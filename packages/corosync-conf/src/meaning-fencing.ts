@@ -1,0 +1,77 @@
+import type { NodeId, PowerDeviceConfig } from "@quorate/contracts";
+import type { ConfSection } from "./document.ts";
+import { keysOf, sectionsNamed } from "./document.ts";
+import type { Findings } from "./findings.ts";
+import { SECRET_KEY } from "./reference-fencing.ts";
+import { TypedSection } from "./typed-section.ts";
+
+const OURS: readonly string[] = ["node", "agent", "timeout", "secrets_file"];
+
+/** The section `fencing`; undefined without a device. */
+export function readFencing(
+  root: ConfSection,
+  nodes: readonly NodeId[],
+  findings: Findings,
+): PowerDeviceConfig[] | undefined {
+  const sections = sectionsNamed(root, "fencing").flatMap((section) => sectionsNamed(section, "device"));
+  const [first] = sections;
+  if (first === undefined) return undefined;
+  const devices: PowerDeviceConfig[] = [];
+  for (const section of sections) {
+    const device = readDevice(section, nodes, findings);
+    if (device === null) continue;
+    if (devices.some(({ node }) => node === device.node)) {
+      const what = `node ${device.node} has two devices`;
+      findings.error(
+        section,
+        what,
+        "keep one: which is asked, and whether one is enough, is not ours to guess",
+      );
+    } else devices.push(device);
+  }
+  if (sectionsNamed(root, "machines").length === 0) {
+    const what = "a power device has no effect without the section machines";
+    findings.warning(first, what, "hosts are switched off for machines alone; delete it, or add machines");
+  }
+  return devices.sort((left, right) => left.node - right.node);
+}
+
+function readDevice(
+  section: ConfSection,
+  nodes: readonly NodeId[],
+  findings: Findings,
+): PowerDeviceConfig | null {
+  const typed = new TypedSection("fencing.device", [section], findings, section);
+  for (const key of ["node", "agent"]) {
+    if (!typed.isWritten(key))
+      findings.error(section, `the section fencing.device has no ${key}`, `add ${key}:`);
+  }
+  for (const entry of keysOf(section)) {
+    if (entry.key === "action")
+      findings.error(entry, '"action" is not yours to give', "delete it: the master asks for status and off");
+    if (SECRET_KEY.test(entry.key)) {
+      const what = `"${entry.key}" looks like a secret, and this file is copied to all nodes, kept and shown`;
+      const how = `write ${entry.key}=… into a file with mode 0600 on every node, and name it behind secrets_file`;
+      findings.error(entry, what, how);
+    }
+  }
+  const node = typed.integer("node");
+  const agent = typed.string("agent");
+  if (node !== undefined && !nodes.includes(node.value)) {
+    const what = `node ${node.value} is not in the node list`;
+    findings.error(node.place ?? section, what, `write one of ${nodes.join(", ")}`);
+    return null;
+  }
+  if (node === undefined || agent === undefined) return null;
+  const parameters = typed.keys().flatMap((key) => {
+    const found = OURS.includes(key) ? undefined : typed.get(key);
+    return found === undefined ? [] : [[found.entry.key, String(found.value)] as const];
+  });
+  return {
+    node: node.value,
+    agent: agent.value,
+    timeoutMs: typed.integerOrDefault("timeout").value,
+    parameters: Object.fromEntries(parameters),
+    secretsFile: typed.string("secrets_file")?.value ?? null,
+  };
+}
