@@ -302,6 +302,24 @@ describe("a host of virtual machines", () => {
     expect(bench.reports.at(-1)?.records[0]?.released).toEqual({ to: null });
   });
 
+  it("takes what somebody starts under a name whose placement is over for no copy of its own, and destroys it on a word alone", () => {
+    const bench = running();
+    bench.copies = [];
+    bench.say([{ kind: "stop", vm: "a", placement: OURS }]);
+    bench.run(400_000);
+    expect(bench.state.vms["a"]?.saved?.released).toEqual({ to: null });
+    bench.done = [];
+    bench.copies = [{ vm: "a", state: "running" }];
+    bench.input({ kind: "changed" });
+    bench.say([run()]);
+    bench.run(400_000);
+    expect(bench.reports.at(-1)?.copies).toMatchObject([{ state: "running", placement: null }]);
+    expect(bench.kinds()).not.toContain("destroy-copy");
+    bench.say([{ kind: "destroy", vm: "a", owner: null, forget: false }]);
+    bench.run(10_000);
+    expect(bench.kinds()).toContain("destroy-copy");
+  });
+
   it("keeps the gates over a crash of its process: open gates prove that the lease never lapsed", () => {
     const bench = new Bench([recordAt(OURS)], 2);
     bench.copies = [{ vm: "a", state: "running" }];

@@ -123,7 +123,8 @@ describe.runIf(process.arch === "x64")("a lab with virtual machines", () => {
     const traffic = storage.observe();
     await start(8);
     expect(await waitUntil(() => writers().size === 2, BOOT_LIMIT_MS)).toBe(true);
-    const isTwice = () => guests.verify()[0]?.interleaved === true;
+    // Which of the two is ahead is chance: the one behind either comes between the other's numbers or writes over them.
+    const isTwice = () => guests.verify().some(({ interleaved, lost }) => interleaved || lost.length > 0);
     expect(await waitUntil(isTwice, BOOT_LIMIT_MS, 200)).toBe(true);
     window.close();
   });

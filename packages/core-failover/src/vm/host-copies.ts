@@ -51,6 +51,9 @@ function key(facts: VmFacts): string {
 
 function planVm(turn: VmTurn, facts: VmFacts, held: HeldOrder): void {
   const { order } = held;
+  // A placement that is over is over for its orders too: what runs here since was started by somebody else, and is
+  // taken away, or left alone, when the master knows of it.
+  if (order.kind !== "destroy" && isOver(facts, order.placement)) return;
   switch (order.kind) {
     case "destroy":
       if (facts.copy !== null) retire(turn, facts);
@@ -68,6 +71,11 @@ function planVm(turn: VmTurn, facts: VmFacts, held: HeldOrder): void {
   }
 }
 
+/** A placement is one start: what was released under it is not started again. */
+function isOver({ record }: VmFacts, placement: PlacementName): boolean {
+  return record !== null && record.released !== null && samePlacement(record.placement, placement);
+}
+
 /** Whether the copy there was made under this placement; any other is taken away first. */
 function isOwn(turn: VmTurn, facts: VmFacts, placement: PlacementName): boolean {
   if (facts.copy === null) return true;
@@ -79,11 +87,9 @@ function isOwn(turn: VmTurn, facts: VmFacts, placement: PlacementName): boolean 
 function planRun(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "run" }, notBeforeUs: number): void {
   const { nowUs } = turn;
   if (!isOwn(turn, facts, order.placement)) return;
-  // A placement is one start: what was released under it is not started again.
   const known = facts.record;
   if (known !== null && comparePlacements(known.placement, order.placement) > 0) return;
   const current = known !== null && samePlacement(known.placement, order.placement);
-  if (current && known.released !== null) return;
   // A word of a master under a lease that runs, or nothing is claimed, started or resumed (INV-7).
   if (!samePlacement(facts.confirmed, order.placement)) return;
   const { copy } = facts;

@@ -230,7 +230,11 @@ export const MACHINES: readonly Mutation[] = [
     name: "one-start-per-placement",
     rule: "A placement is one start: what was released under it is not started again.",
     edits: [
-      { file: COPIES, find: "  if (current && known.released !== null) return;\n", replace: "" },
+      {
+        file: COPIES,
+        find: '  if (order.kind !== "destroy" && isOver(facts, order.placement)) return;\n',
+        replace: "",
+      },
       {
         file: GATES,
         find: "if (record === null || saved === null || record.released !== null || saved.released !== null) return false;",
