@@ -18,7 +18,9 @@ const DIGEST = createHash("sha256").update(XML).digest("hex");
 
 let cluster: TestCluster | undefined;
 const others: Bus[] = [];
+const timers: NodeJS.Timeout[] = [];
 afterEach(async () => {
+  for (const timer of timers.splice(0)) clearInterval(timer);
   for (const bus of others.splice(0)) await bus.close();
   await cluster?.remove();
 });
@@ -41,7 +43,7 @@ function record(vm: string, change: Partial<VmRecord> = {}): VmRecord {
   };
 }
 
-/** The actuator of a node, as far as its machines are concerned. */
+/** The actuator of a node, as far as its machines are concerned: what it says it says again and again. */
 async function hostOf(node: TestNode): Promise<{ say(records: VmRecord[]): void }> {
   const bus = node.connect("host");
   others.push(bus);
@@ -51,23 +53,29 @@ async function hostOf(node: TestNode): Promise<{ say(records: VmRecord[]): void 
     throw new QuorateError("DEFINITION_MISSING", "None.", "None.");
   });
   let sequence = 0;
+  let last: VmRecord[] = [];
+  const report = () => {
+    sequence += 1;
+    const said: VmReport = {
+      node: node.id,
+      incarnation: 1,
+      sequence,
+      adopted: { term: 1, number: 1 },
+      view: { term: 1, number: 1 },
+      copies: [],
+      records: last,
+      failures: [],
+      memoryMib: 1000,
+      vcpus: 2,
+      storageGone: [],
+    };
+    bus.publish(machineSubject(CLUSTER, node.id, "report"), VmReportSchema, said);
+  };
+  timers.push(setInterval(report, 100));
   return {
     say(records) {
-      sequence += 1;
-      const report: VmReport = {
-        node: node.id,
-        incarnation: 1,
-        sequence,
-        adopted: { term: 1, number: 1 },
-        view: { term: 1, number: 1 },
-        copies: [],
-        records,
-        failures: [],
-        memoryMib: 1000,
-        vcpus: 2,
-        storageGone: [],
-      };
-      bus.publish(machineSubject(CLUSTER, node.id, "report"), VmReportSchema, report);
+      last = records;
+      report();
     },
   };
 }
