@@ -22,6 +22,8 @@ export interface MachineLine {
   readonly obstacles: readonly string[];
   /** Its host has a power device, which fences what a lease does not. */
   readonly hasDevice: boolean;
+  /** It was started under its host's watchdog of so many seconds, which fences it too, later; null: it was not. */
+  readonly watchdogS: number | null;
   readonly movingTo: NodeId | null;
   /** What is wrong with it where it is: its storage that does not answer that node, a resume that does not last. */
   readonly troubles: readonly string[];
@@ -54,6 +56,7 @@ export function machineLines(own: KnownMachines, master: KnownMachines | null): 
         storage: record.storage,
         obstacles: obstaclesOf(own, master, record),
         hasDevice: own.powerDevices?.includes(node ?? newest.node) === true,
+        watchdogS: record.watchdogUs === undefined ? null : record.watchdogUs / 1_000_000,
         movingTo: entry?.movingTo ?? null,
         troubles: troublesOf(reports, node, record),
         blocked,
@@ -110,19 +113,23 @@ const COLUMNS = [
 ];
 
 /** Said beforehand, not after the failure. */
-export function relocatable({ storage, obstacles, hasDevice }: MachineLine): string {
+export function relocatable({ storage, obstacles, hasDevice, watchdogS }: MachineLine): string {
   if (storage === "local") return "no: local disk";
   if (obstacles.length === 0) return "yes";
-  return hasDevice ? "by power device" : "not by lease";
+  if (hasDevice) return "by power device";
+  return watchdogS === null ? "not by lease" : "by watchdog";
 }
 
 /** What it takes to start it elsewhere when its host is silent; null where the lease is enough, or nothing is. */
-export function proofNeeded({ storage, obstacles, hasDevice, node, keeper }: MachineLine): string | null {
+export function proofNeeded(line: MachineLine): string | null {
+  const { storage, obstacles, hasDevice, watchdogS, node, keeper } = line;
   if (storage === "local" || obstacles.length === 0) return null;
   const host = node ?? keeper;
-  return hasDevice
-    ? `when node ${host} is silent, its power device switches it off first`
-    : `when node ${host} is silent, it waits until you switch it off and say so: quorate node confirm-off ${host}`;
+  const silent = `when node ${host} is silent`;
+  if (hasDevice) return `${silent}, its power device switches it off first`;
+  if (watchdogS !== null)
+    return `${silent}, it waits until the watchdog has reset that host for sure, a token and ${3 * watchdogS} s`;
+  return `${silent}, it waits until you switch it off and say so: quorate node confirm-off ${host}`;
 }
 
 export function machineTable(lines: readonly MachineLine[]): string {

@@ -24,6 +24,8 @@ export interface MachinesStatus {
   readonly powerDevices: readonly NodeId[];
   /** At the master: what is known of the power of hosts that are out. */
   readonly power: readonly { readonly node: NodeId; readonly text: string }[];
+  /** Of this host; null: none is configured. */
+  readonly watchdog: KnownMachines["watchdog"] | null;
 }
 
 type Guarantee = Status["guarantees"][number];
@@ -45,6 +47,7 @@ export function machinesStatus(said: Said<KnownAround> | null): MachinesStatus |
     masterKnown: around.master !== null,
     powerDevices: around.own.powerDevices ?? [],
     power: powerOf(around.master),
+    watchdog: around.own.watchdog ?? null,
   };
 }
 
@@ -89,24 +92,21 @@ export function machineGuarantees(said: Said<KnownAround> | null): Guarantee[] {
   const held =
     "Taps on bridges, and connections to the storage endpoints by each machine's own user, pass only under this host's lease.";
   const why = own === null ? said.problem : troubled?.message;
-  return [
-    { name: "machines' gates", inForce: why === undefined, detail: why ?? held },
-    besideTheGates(own),
-    {
-      name: "live moves",
-      inForce: false,
-      detail: "Not yet: a move is broken off, and the machine stays where it is.",
-    },
-  ];
+  return [{ name: "machines' gates", inForce: why === undefined, detail: why ?? held }, besideTheGates(own)];
 }
 
 const NOT_HELD = "Local disks, macvtap, host devices and the kernel's own storage clients are not held";
 
-/** In force where every host's device can be used, as far as this node can tell; the watchdog is not used. */
+/** In force where every host's device can be used, as far as this node can tell; a watchdog is each machine's own. */
 function besideTheGates(own: KnownMachines | null): Guarantee {
   const devices = own?.powerDevices ?? [];
   const without = (own?.reports ?? []).map(({ node }) => node).filter((node) => !devices.includes(node));
   const name = "machines beside the gates";
+  if (devices.length === 0 && own?.watchdog != null) {
+    const seconds = own.watchdog.timeoutMs / 1000;
+    const detail = `${NOT_HELD}: where they were started under a watchdog it resets their silent host, ${seconds} s after the lease; the others wait for your word.`;
+    return { name, inForce: false, detail };
+  }
   if (devices.length === 0) {
     const detail = `${NOT_HELD}, and no host has a power device: they wait for your word (quorate node confirm-off).`;
     return { name, inForce: false, detail };
@@ -122,10 +122,15 @@ function besideTheGates(own: KnownMachines | null): Guarantee {
   };
 }
 
+const WATCHDOG_WORDS = {
+  armed: (ms: number) => `the watchdog of this host is armed, with ${ms / 1000} s`,
+  starving: (ms: number) => `the watchdog of this host IS NOT FED and resets it within ${ms / 1000} s`,
+};
+
 /** The part of the text; empty where there is nothing to say. */
 export function machineRows(machines: MachinesStatus | null): string[] {
   if (machines === null) return [];
-  const { running, waiting, stopped, notRelocatable, masterKnown, powerDevices, power } = machines;
+  const { running, waiting, stopped, notRelocatable, masterKnown, powerDevices, power, watchdog } = machines;
   const unknown = masterKnown ? "" : "; no master is known, so this is as the nodes last said";
   const verb = running === 1 ? "runs" : "run";
   const waits = waiting.length === 1 ? "waits" : "wait";
@@ -135,5 +140,8 @@ export function machineRows(machines: MachinesStatus | null): string[] {
     ...notRelocatable.map(({ vm, why }) => `${vm} is relocatable ${why}`),
     ...(powerDevices.length === 0 ? [] : [`power devices: node ${powerDevices.join(", ")}`]),
     ...power.map(({ text }) => text),
+    ...(watchdog == null || watchdog.state === "idle"
+      ? []
+      : [WATCHDOG_WORDS[watchdog.state](watchdog.timeoutMs)]),
   ];
 }

@@ -10,7 +10,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DOMAINS } from "./domains.ts";
 import { confirmOff } from "../src/commands/confirm-off.ts";
 import { initNode } from "../src/commands/init.ts";
-import { type KnownMachines, machineLines, machineTable } from "../src/machine-lines.ts";
+import {
+  type KnownMachines,
+  machineLines,
+  machineTable,
+  proofNeeded,
+  relocatable,
+} from "../src/machine-lines.ts";
 import { runCommand } from "../src/program.ts";
 import { lostStorageText } from "../src/status-storages.ts";
 import { machineGuarantees, machineRows, machinesStatus } from "../src/status-machines.ts";
@@ -193,15 +199,23 @@ describe("machines in the status", () => {
     expect(table).toContain(`web: its storage ${SAN} does not answer node 2`);
   });
 
+  it("that were started under a watchdog are shown so, with what that takes, and a host that is about to be reset", () => {
+    const raw = record("raw", { gated: false, watchdogUs: 10_000_000 });
+    const watchdog = { timeoutMs: 10_000, state: "starving" as const };
+    const own = known({ reports: [report(4, [raw], ["raw"])], watchdog });
+    const [line] = machineLines(own, own);
+    expect(line === undefined ? "" : relocatable(line)).toBe("by watchdog");
+    expect(line === undefined ? "" : proofNeeded(line)).toContain("a token and 30 s");
+    const rows = machineRows(machinesStatus(said(own)));
+    expect(rows).toContain("the watchdog of this host IS NOT FED and resets it within 10 s");
+    expect(machineGuarantees(said(own)).at(-1)?.detail).toContain("10 s after the lease");
+  });
+
   it("are fenced by what is truly in force, which is said", () => {
     expect(machineGuarantees(null)).toEqual([]);
     const inForce = (own: KnownMachines) =>
       machineGuarantees(said(own)).map(({ name, inForce: is }) => `${name}: ${is}`);
-    expect(inForce(known())).toEqual([
-      "machines' gates: true",
-      "machines beside the gates: false",
-      "live moves: false",
-    ]);
+    expect(inForce(known())).toEqual(["machines' gates: true", "machines beside the gates: false"]);
     const trouble = {
       code: "TOOL_FAILED",
       message: "nft.",

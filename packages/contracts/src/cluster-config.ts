@@ -99,6 +99,17 @@ export const PowerDeviceSchema = z.object({
 });
 export type PowerDeviceConfig = z.infer<typeof PowerDeviceSchema>;
 
+/** What resets this host when nobody feeds it; the same on all hosts. */
+export const WatchdogConfigSchema = z.object({
+  /** Its character device. */
+  device: z.string(),
+  /** Unfed for so long, it resets the host. */
+  timeoutMs: z.int().min(1000),
+  /** Whether a watchdog of the kernel's own is taken, which stands still when the kernel does. */
+  softdog: z.boolean(),
+});
+export type WatchdogConfig = z.infer<typeof WatchdogConfigSchema>;
+
 /** Something the file asks for and we do not honour. A dangerous one keeps the node from starting. */
 export const NotHonouredSchema = z.object({
   key: z.string(),
@@ -131,6 +142,7 @@ export const ClusterConfigSchema = z.object({
   machines: MachinesConfigSchema.optional(),
   /** Sorted by node, one for each at most. */
   powerDevices: z.array(PowerDeviceSchema).optional(),
+  watchdog: WatchdogConfigSchema.optional(),
   lockFile: z.string().optional(),
   relocatedMarker: z.string().optional(),
   /** TCP port of the nats-servers' routes between nodes. */

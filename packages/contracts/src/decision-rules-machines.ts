@@ -87,6 +87,26 @@ export const MACHINE_DECISIONS = {
     rule: "What passes by the gates waits until the power device of its silent host says that the host is off.",
     otherwise: "The device's answer, or `quorate node confirm-off`.",
   },
+  VM_WAITS_FOR_RESET: {
+    weight: "important",
+    rule: "What passes by the gates and was started under a watchdog waits until that has reset its silent host for sure: T + 3 x its timeout after the fence.",
+    otherwise: "The host's return, its power device, or `quorate node confirm-off`.",
+  },
+  WATCHDOG_STARVES: {
+    weight: "important",
+    rule: "Without a lease a host with machines that no gate holds does not feed its watchdog, which resets it: others count on that.",
+    otherwise: "A lease before the watchdog's timeout is over.",
+  },
+  WATCHDOG_FED: {
+    weight: "important",
+    rule: "Under a lease the watchdog is fed.",
+    otherwise: "No lease: then the host is reset.",
+  },
+  WATCHDOG_MISSING: {
+    weight: "important",
+    rule: "A machine that was started under a watchdog once is started under one or not at all: others may still count on it.",
+    otherwise: "A host whose watchdog can be armed.",
+  },
   HOST_OFF_ORDERED: {
     weight: "important",
     rule: "The master has a host's power cut when that host is out, fenced by its lease and unheard, and a machine which has a place elsewhere waits for it.",

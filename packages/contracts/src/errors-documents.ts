@@ -63,6 +63,8 @@ const REMEDIES: Record<ErrorCode, string> = {
     "Switch the host off and try again when `quorate status` shows it as fenced; a host that runs comes back by itself.",
   SECRETS_INVALID:
     "Put lines of `key=value` into the file that `secrets_file` names, on every host: `install -m 600 -o root FILE PATH`.",
+  WATCHDOG_MISSING: "Load the driver of the board's watchdog, or correct the section `fencing.watchdog`.",
+  WATCHDOG_UNUSABLE: "The message says what is wrong with it; `wdctl` shows what the kernel knows of it.",
   POWER_STILL_ON: "Switch the host off by hand, then `quorate node confirm-off N`.",
   GATE_OPEN: "Shut it first.",
   REPLICA_OFF: "Ask a node with `replication: on`.",

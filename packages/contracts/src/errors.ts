@@ -100,6 +100,15 @@ export const ERROR_TABLE = {
     meaning:
       "The file with a power device's secrets is missing, can be read by others, or has a broken line.",
   },
+  WATCHDOG_MISSING: {
+    exit: EXIT_CODES.error,
+    meaning: "The host has no watchdog, or it is not armed, and the machine is not started without one.",
+  },
+  WATCHDOG_UNUSABLE: {
+    exit: EXIT_CODES.error,
+    meaning:
+      "The host's watchdog cannot be relied upon: it is another program's, cannot be set, or cannot be stopped.",
+  },
   POWER_STILL_ON: { exit: EXIT_CODES.error, meaning: "A power device does not say that the host is off." },
   GATE_OPEN: { exit: EXIT_CODES.error, meaning: "A gate is open that has to be shut for this." },
   REPLICA_OFF: { exit: EXIT_CODES.error, meaning: "This node keeps no replica of the inventories." },

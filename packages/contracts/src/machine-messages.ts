@@ -59,6 +59,12 @@ export const VmRecordSchema = z.object({
    */
   started: z.object({ definition: z.string(), gated: z.boolean() }).nullable().optional(),
   /**
+   * A promise of whoever keeps the record: since it stands, nothing that the gates do not hold was started here but under
+   * an armed watchdog which resets the host this long after it was fed last, at the most. Never withdrawn: who has it
+   * starts the machine so, or not at all. Missing: no promise.
+   */
+  watchdogUs: z.int().min(1).optional(),
+  /**
    * The placement is over on the writer's host: nothing is left of it and nothing will be started under it. Written
    * before it is said. `to` is the placement that a live migration went to.
    */

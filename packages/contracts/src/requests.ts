@@ -71,6 +71,11 @@ const MACHINES_SHAPE = {
   blocked: z.array(z.object({ vm: VmIdSchema, reason: ReasonSchema })),
   /** Hosts that a power device can switch off, as this node's configuration has them. */
   powerDevices: z.array(NodeIdSchema).optional(),
+  /** This host's watchdog, where one is configured or armed. */
+  watchdog: z
+    .object({ timeoutMs: z.int().min(1), state: z.enum(["idle", "armed", "starving"]) })
+    .nullable()
+    .optional(),
   /** At the master: hosts that are taken for off, on whose word and since when. */
   offProofs: z
     .array(z.object({ node: NodeIdSchema, witness: z.enum(["operator", "device"]), agoMs: z.int().min(0) }))

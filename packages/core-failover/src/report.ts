@@ -185,7 +185,11 @@ function guaranteesOf(state: FailoverState): ReportMessage["guarantees"] {
       inForce: persisted,
       detail: "A hand-over is remembered over a restart of this process.",
     },
-    { name: "hardware watchdog", inForce: false, detail: "Not configured: a paused kernel is not noticed." },
+    {
+      name: "hardware watchdog",
+      inForce: false,
+      detail: "Not used for the address: a paused kernel is not noticed.",
+    },
     { name: "fence agents", inForce: false, detail: "Not configured." },
   ];
 }

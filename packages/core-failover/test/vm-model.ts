@@ -42,6 +42,8 @@ export interface Host {
   pendingCopySteps: number;
   storageGone: boolean;
   migrating: Map<string, { cancelled: boolean }>;
+  /** Resets the host when it runs out. Whose end, as the kernel closes the device, feeds it: a life of the process. */
+  watchdog: { timeoutUs: number; untilUs: number; heldBy: number } | null;
 }
 
 export function mulberry(seed: number): () => number {
@@ -156,14 +158,32 @@ export function execute(
     }
     case "migrate-copy":
       return failed("NOT_HERE");
+    case "arm-watchdog": {
+      // One that runs already is taken over as it is: to set it anew would be to stop it.
+      const running = host.watchdog;
+      const timeoutUs = running?.timeoutUs ?? step.timeoutUs;
+      if (timeoutUs > step.timeoutUs) return failed("WATCHDOG_MISSING");
+      host.watchdog = { timeoutUs, untilUs: running?.untilUs ?? nowUs + timeoutUs, heldBy: host.incarnation };
+      return feed(host, nowUs) ? { kind: "armed", timeoutUs } : failed("WATCHDOG_MISSING");
+    }
+    case "feed-watchdog":
+      return feed(host, nowUs) ? { kind: "done" } : failed("WATCHDOG_MISSING");
+    case "disarm-watchdog":
+      host.watchdog = null;
+      return { kind: "done" };
   }
+}
+
+export function feed({ watchdog }: Host, nowUs: number): boolean {
+  if (watchdog !== null) watchdog.untilUs = nowUs + watchdog.timeoutUs;
+  return watchdog !== null;
 }
 
 export function failed(code: string): VmOutcome {
   return { kind: "failed", error: { code, message: code, hint: "" } };
 }
 
-export function hostConfig(node: NodeId) {
+export function hostConfig(node: NodeId, watchdogUs: number | null) {
   return {
     node,
     tokenUs: TOKEN_US,
@@ -171,6 +191,7 @@ export function hostConfig(node: NodeId) {
     vcpus: 4,
     shutdownGraceUs: 1_000_000,
     storageSettleUs: SETTLE_US,
+    watchdogUs,
   };
 }
 

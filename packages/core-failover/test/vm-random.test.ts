@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hasConverged, runProofSchedule, runSchedule } from "./vm-schedule.ts";
+import { hasConverged, runProofSchedule, runSchedule, runWatchdogSchedule } from "./vm-schedule.ts";
 
 const SEEDS = 120;
 
@@ -29,5 +29,19 @@ describe("machines under random faults", () => {
       placed += world.log.filter((line) => line.includes("HOST_OFF_CONFIRMED")).length;
     }
     expect(placed).toBeGreaterThan(2 * seeds);
+  }, 60_000);
+
+  it("never run twice where only a watchdog ends them with the lease, and run again when it must have", () => {
+    const seeds = 60;
+    const total = { resets: 0, placed: 0 };
+    for (let seed = 1; seed <= seeds; seed += 1) {
+      const world = runWatchdogSchedule(seed);
+      expect(world.violations, `seed ${seed}\n${world.log.slice(-40).join("\n")}`).toEqual([]);
+      expect(hasConverged(world), `seed ${seed}: ${world.blockedReasons().join("; ")}`).toBe(true);
+      total.resets += world.counts.resets;
+      total.placed += world.log.filter((line) => line.includes("VM_WAITS_FOR_RESET")).length;
+    }
+    expect(total.resets).toBeGreaterThan(seeds);
+    expect(total.placed).toBeGreaterThan(seeds);
   }, 60_000);
 });

@@ -79,6 +79,44 @@ export function runProofSchedule(seed: number): VmWorld {
   return world;
 }
 
+const WATCHDOG_US = 2_000_000;
+
+/**
+ * The same machine on hosts with watchdogs and without a word from anybody: rounds in which the host that has it falls
+ * silent, its processes crashing and standing still as they like, for shorter and longer than its watchdog takes.
+ */
+export function runWatchdogSchedule(seed: number): VmWorld {
+  const world = new VmWorld(seed, { watchdogUs: WATCHDOG_US });
+  const random = mulberry(seed ^ 0x1b873593);
+  world.run(1_000_000);
+  world.define(1 + Math.floor(random() * 3), recordOf(UNGATED, { gated: false }));
+  world.define(1, recordOf("a"));
+  world.run(3_000_000);
+  for (let round = 0; round < 5 && world.violations.length === 0; round += 1) {
+    world.failShare = random() < 0.5 ? 0 : random() * 0.1;
+    const at = whereIs(world, UNGATED) ?? 1 + Math.floor(random() * 3);
+    if (random() < 0.3) world.move(UNGATED, 1 + (at % 3));
+    world.run(random() * 1_000_000);
+    world.cut([at]);
+    const faults = 1 + Math.floor(random() * 8);
+    for (let each = 0; each < faults && world.violations.length === 0; each += 1) {
+      const kind = random();
+      if (kind < 0.4) world.crash(at);
+      else if (kind < 0.6) world.pause(at, random() * 3_000_000);
+      else if (kind < 0.7) world.endCopy(at, UNGATED);
+      world.run(random() * 1_500_000);
+    }
+    world.run(random() < 0.5 ? 9_000_000 : random() * 3_000_000);
+    world.cut([]);
+    world.failShare = 0;
+    world.run(6_000_000);
+  }
+  const calmEndUs = world.nowUs + 100_000_000;
+  while (world.nowUs < calmEndUs && world.violations.length === 0 && !hasConverged(world))
+    world.run(1_000_000);
+  return world;
+}
+
 function whereIs(world: VmWorld, vm: string): NodeId | undefined {
   return world.hosts.find((host) => host.copies.has(vm))?.node;
 }

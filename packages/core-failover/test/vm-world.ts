@@ -10,10 +10,12 @@ import {
   type VmRecord,
   type VmStep,
 } from "../src/index.ts";
+import { EventQueue } from "./event-queue.ts";
 import {
   type Copy,
   execute,
   failed,
+  feed,
   type Host,
   hostConfig,
   mulberry,
@@ -23,11 +25,9 @@ import {
 } from "./vm-model.ts";
 import { checkGates, judgeOrder } from "./vm-invariants.ts";
 import { Oracle, TOKEN_US } from "./vm-oracle.ts";
+import { writeAll } from "./vm-writes.ts";
 
 const WRITE_EVERY_US = 30_000;
-/** What a slow network or array may hold back: less than what a start waits. */
-const HELD_BACK_US = 450_000;
-
 /** Three hosts with machines on a shared disk, in true time; checks the invariants at every event. */
 export class VmWorld {
   nowUs = 10_000_000;
@@ -38,16 +38,19 @@ export class VmWorld {
   readonly violations: string[] = [];
   /** By machine: the execution that its disk belongs to. */
   readonly disks = new Map<string, number>();
-  readonly counts = { starts: 0, resumes: 0, moves: 0, statements: 0, suspends: 0 };
+  readonly counts = { starts: 0, resumes: 0, moves: 0, statements: 0, suspends: 0, resets: 0 };
   /** Machines that pass by every gate. With one of them the world has operators who vouch for hosts that are off. */
   readonly ungated = new Set<string>();
+  /** Each host has a watchdog of so long; null: none has. */
+  readonly watchdogUs: number | null;
   lossShare = 0;
   failShare = 0;
   slowShare = 0;
-  #queue: { atUs: number; act: () => void }[] = [];
+  readonly #queue = new EventQueue();
   #cut = new Set<NodeId>();
 
-  constructor(seed: number) {
+  constructor(seed: number, options: { watchdogUs: number | null } = { watchdogUs: null }) {
+    this.watchdogUs = options.watchdogUs;
     this.random = mulberry(seed);
     this.oracle = new Oracle(NODES, this.random);
     for (const node of NODES) this.hosts.push(this.#boot(node, 1, []));
@@ -57,23 +60,14 @@ export class VmWorld {
   }
 
   at(delayUs: number, act: () => void): void {
-    const atUs = this.nowUs + Math.round(delayUs);
-    let [low, high] = [0, this.#queue.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#queue[middle]?.atUs ?? 0) <= atUs) low = middle + 1;
-      else high = middle;
-    }
-    this.#queue.splice(low, 0, { atUs, act });
+    this.#queue.add(this.nowUs + Math.round(delayUs), act);
   }
 
   run(durationUs: number): void {
     const endUs = this.nowUs + Math.round(durationUs);
-    for (;;) {
-      const next = this.#queue[0];
-      if (next === undefined || next.atUs > endUs) break;
-      this.#queue.shift();
+    for (let next = this.#queue.takeUntil(endUs); next !== null; next = this.#queue.takeUntil(endUs)) {
       this.nowUs = Math.max(this.nowUs, next.atUs);
+      this.#biteAll();
       next.act();
       checkGates(this);
       if (this.violations.length > 0) return;
@@ -118,6 +112,18 @@ export class VmWorld {
     host.gates.clear();
     host.sockets.clear();
     host.inbox = [];
+    host.watchdog = null;
+  }
+
+  /** What is unfed for too long takes its host down, which boots again. */
+  #biteAll(): void {
+    for (const host of this.hosts) {
+      if (host.watchdog === null || this.nowUs < host.watchdog.untilUs) continue;
+      this.say(`WATCHDOG ${host.node}`);
+      this.counts.resets += 1;
+      this.powerOff(host.node);
+      this.at(1_000_000 + this.random() * 4_000_000, () => this.powerOn(host.node));
+    }
   }
 
   powerOn(node: NodeId): void {
@@ -147,6 +153,8 @@ export class VmWorld {
     this.say(`CRASH ${node}`);
     host.alive = false;
     host.inbox = [];
+    // The kernel closes the device.
+    if (host.watchdog?.heldBy === host.incarnation) feed(host, this.nowUs);
     const { boot } = host;
     this.at(50_000 + this.random() * 400_000, () => {
       if (host.boot === boot && !host.alive) this.#startProcess(host);
@@ -220,12 +228,13 @@ export class VmWorld {
       alive: false,
       pausedUntilUs: 0,
       inbox: [],
-      vms: createVmHostState(hostConfig(node), [], 0, 0),
+      vms: createVmHostState(hostConfig(node, this.watchdogUs), [], 0, 0),
       relocator: createRelocatorState(relocatorConfig(node, 0)),
       clean: null,
       pendingCopySteps: 0,
       storageGone: false,
       migrating: new Map(),
+      watchdog: null,
     };
   }
 
@@ -238,7 +247,8 @@ export class VmWorld {
     host.alive = true;
     host.inbox = [];
     host.clean = null;
-    host.vms = createVmHostState(hostConfig(host.node), host.disk, host.incarnation, this.#clock(host));
+    const config = hostConfig(host.node, this.watchdogUs);
+    host.vms = createVmHostState(config, host.disk, host.incarnation, this.#clock(host));
     host.relocator = createRelocatorState(relocatorConfig(host.node, this.#clock(host) - 500_000_000));
     if (host.storageGone) this.#vm(host, { kind: "storage", gone: ["san"] });
     this.#vm(host, { kind: "tick" });
@@ -399,33 +409,7 @@ export class VmWorld {
 
   #writeAll(): void {
     this.at(WRITE_EVERY_US, () => this.#writeAll());
-    for (const host of this.hosts) this.#write(host);
-  }
-
-  /** Guests write: it waits in a socket while the gate is shut, and some of it in the network and the array. */
-  #write(host: Host): void {
-    for (const [vm, copy] of host.copies) {
-      if (copy.state !== "running" && copy.state !== "migrating") continue;
-      const waiting = host.sockets.get(vm) ?? [];
-      if (waiting.length < 4) host.sockets.set(vm, [...waiting, copy.execution]);
-    }
-    for (const [vm, waiting] of [...host.sockets]) {
-      if (openGate(host, vm, this.nowUs)?.storage !== true && !this.ungated.has(vm)) continue;
-      host.sockets.delete(vm);
-      for (const execution of waiting) {
-        const heldUs = this.random() < 0.2 ? this.random() * HELD_BACK_US : this.random() * 3_000;
-        this.at(heldUs, () => this.#arrive(host, vm, execution));
-      }
-    }
-  }
-
-  /** A write of an execution that a newer one has overtaken destroys data. */
-  #arrive(host: Host, vm: string, execution: number): void {
-    const current = this.disks.get(vm) ?? 0;
-    if (execution === current) return;
-    this.violations.push(
-      `INV-3: a write of execution ${execution} of ${vm}@${host.node} arrives after ${current} began`,
-    );
+    for (const host of this.hosts) writeAll(this, host);
   }
 
   // -- the kernel and the hypervisor --------------------------------------------------------------------------
@@ -443,12 +427,11 @@ export class VmWorld {
         if (host.incarnation === incarnation) this.#vm(host, { kind: "done", id, outcome });
       });
     };
-    const delayUs =
-      step.kind === "inspect-copies"
-        ? 20_000
-        : 500 + this.random() * (this.random() < 0.1 ? 300_000 : 20_000);
+    const delayUs = this.#delayOf(step);
     const carryOut = () => {
       if (host.boot !== boot) return;
+      // Only the process itself writes to the device, and not after its end.
+      if (step.kind.endsWith("-watchdog") && (host.incarnation !== incarnation || !host.alive)) return;
       if (step.kind === "inspect-copies" && host.pendingCopySteps > 0 && host.vms.copiesSeenAtUs === null) {
         if (host.incarnation === incarnation) this.at(20_000, carryOut);
         return;
@@ -458,6 +441,13 @@ export class VmWorld {
       answer(failing ? failed("TOOL_FAILED") : this.#execute(host, step, issuedAtUs));
     };
     this.at(delayUs, carryOut);
+  }
+
+  #delayOf(step: VmStep): number {
+    if (step.kind === "inspect-copies") return 20_000;
+    // Decided under the lease, and frozen until the watchdog was all but over.
+    if (step.kind === "feed-watchdog" && this.random() < 0.05) return this.random() * (this.watchdogUs ?? 0);
+    return 500 + this.random() * (this.random() < 0.1 ? 300_000 : 20_000);
   }
 
   #execute(host: Host, step: VmStep, issuedAtUs: number): VmOutcome {

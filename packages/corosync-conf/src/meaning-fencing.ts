@@ -1,14 +1,50 @@
-import type { NodeId, PowerDeviceConfig } from "@quorate/contracts";
+import type { NodeId, PowerDeviceConfig, WatchdogConfig } from "@quorate/contracts";
 import type { ConfSection } from "./document.ts";
 import { keysOf, sectionsNamed } from "./document.ts";
 import type { Findings } from "./findings.ts";
 import { SECRET_KEY } from "./reference-fencing.ts";
 import { TypedSection } from "./typed-section.ts";
 
+/** A process that is killed is back, and knows its lease, within one. */
+const WATCHDOG_TOKENS = 3;
 const OURS: readonly string[] = ["node", "agent", "timeout", "secrets_file"];
 
-/** The section `fencing`; undefined without a device. */
-export function readFencing(
+/** The section `fencing.watchdog`; undefined without it. */
+export function readWatchdog(
+  root: ConfSection,
+  tokenMs: number,
+  findings: Findings,
+): WatchdogConfig | undefined {
+  const sections = sectionsNamed(root, "fencing").flatMap((section) => sectionsNamed(section, "watchdog"));
+  const [first] = sections;
+  if (first === undefined) return undefined;
+  const typed = new TypedSection("fencing.watchdog", sections, findings, first);
+  const timeout = typed.integerOrDefault("timeout");
+  const place = timeout.place ?? first;
+  const leastMs = WATCHDOG_TOKENS * tokenMs;
+  if (timeout.value % 1000 !== 0)
+    findings.error(
+      place,
+      `a watchdog takes whole seconds, not ${timeout.value} ms`,
+      "write a multiple of 1000",
+    );
+  if (timeout.value < leastMs) {
+    const what = `a watchdog of ${timeout.value} ms may bite before a lease of ${tokenMs} ms is renewed`;
+    findings.error(place, what, `write ${leastMs} or more: three tokens`);
+  }
+  if (sectionsNamed(root, "machines").length === 0) {
+    const what = "a watchdog has no effect without the section machines";
+    findings.warning(first, what, "it is armed for machines alone; delete it, or add machines");
+  }
+  return {
+    device: typed.stringOrDefault("device").value,
+    timeoutMs: timeout.value,
+    softdog: typed.booleanOrDefault("softdog").value,
+  };
+}
+
+/** The power devices of the section `fencing`; undefined without any. */
+export function readPowerDevices(
   root: ConfSection,
   nodes: readonly NodeId[],
   findings: Findings,

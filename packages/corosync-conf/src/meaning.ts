@@ -5,7 +5,7 @@ import { formatDiagnostic, sortedByPlace } from "./diagnostic.ts";
 import type { ConfDocument, ConfSection } from "./document.ts";
 import { sectionsNamed } from "./document.ts";
 import { Findings } from "./findings.ts";
-import { readFencing } from "./meaning-fencing.ts";
+import { readPowerDevices, readWatchdog } from "./meaning-fencing.ts";
 import { readNodes } from "./meaning-nodes.ts";
 import { quorumSection, readVotes, reportNotHonoured } from "./meaning-quorum.ts";
 import { readMachines } from "./meaning-machines.ts";
@@ -81,11 +81,12 @@ function readMeaning(root: ConfSection, options: ReadOptions, findings: Findings
   const ihttpdPorts = readPorts(root, findings);
   const managedService = readManagedService(root, findings);
   const machines = readMachines(root, findings);
-  const powerDevices = readFencing(
+  const powerDevices = readPowerDevices(
     root,
     nodes.map(({ config }) => config.id),
     findings,
   );
+  const watchdog = readWatchdog(root, totem.tokenMs, findings);
   const places = readPlaces(root, ihttpdPorts, findings);
   reportWithoutEffect(root, findings);
   return {
@@ -101,6 +102,7 @@ function readMeaning(root: ConfSection, options: ReadOptions, findings: Findings
     managedService,
     ...(machines === undefined ? {} : { machines }),
     ...(powerDevices === undefined ? {} : { powerDevices }),
+    ...(watchdog === undefined ? {} : { watchdog }),
     ...places,
     notHonoured: findings.allNotHonoured(),
   };
@@ -116,7 +118,7 @@ function reportOtherNotHonoured(root: ConfSection, findings: Findings): void {
       "resources.watchdog_device",
       false,
       message,
-      "delete it; which watchdog is in force is in `quorate status`",
+      "delete it; ours is configured in the section fencing.watchdog",
     );
   }
   for (const nozzle of sectionsNamed(root, "nozzle")) {

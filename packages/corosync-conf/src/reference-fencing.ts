@@ -1,11 +1,43 @@
 import type { ReferenceKey } from "./reference-types.ts";
-import { TEXT } from "./reference-types.ts";
+import { BOOLEAN, TEXT } from "./reference-types.ts";
 
 /** A word that says by itself that it is nobody's business: it would be copied to all nodes, kept and shown. */
 export const SECRET_KEY = /^(?!.*_(script|file)$).*(passw|secret|token|community|api_?key)/i;
 
-/** The keys of `fencing.device`. Whatever is not ours goes to the agent as it stands. */
+/** The keys of `fencing`. Whatever of `device` is not ours goes to the agent as it stands. */
 export const FENCING_KEYS: readonly ReferenceKey[] = [
+  {
+    section: "fencing.watchdog",
+    key: "device",
+    type: { kind: "path" },
+    use: "honoured",
+    default: "/dev/watchdog",
+    meaning:
+      "The watchdog's character device, the same on every host. Armed only while a machine runs which no gate holds and which is not on a disk of its host; nobody else may hold it.",
+    formula:
+      "Fed five times in `timeout`, while the host's lease runs, and not after that: then it resets the host. Such a machine is started elsewhere by itself `token` + 3 x `timeout` after the fence.",
+    tradeOff:
+      "A host that is merely cut off for longer than `timeout` is reset, with everything that runs on it. A host without the device starts such machines all the same; for those a human is waited for.",
+  },
+  {
+    section: "fencing.watchdog",
+    key: "timeout",
+    type: { kind: "integer", minimum: 5000, maximum: 300_000, unit: "milliseconds" },
+    use: "honoured",
+    default: "10000",
+    meaning: "Unfed for so long, it resets the host. Whole seconds, and three tokens at the least.",
+    tradeOff:
+      "Shorter, machines start elsewhere sooner, and a short outage, a restart of Quorate or a busy host is a reset; longer, later.",
+  },
+  {
+    section: "fencing.watchdog",
+    key: "softdog",
+    type: BOOLEAN,
+    use: "honoured",
+    default: "no",
+    meaning:
+      "`yes`: a watchdog of the kernel's own (softdog) will do where the board has none. It stands still when the kernel does, and then promises nothing.",
+  },
   {
     section: "fencing.device",
     key: "node",

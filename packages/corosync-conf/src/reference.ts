@@ -51,6 +51,11 @@ export const REFERENCE_SECTIONS: readonly ReferenceSection[] = [
     "honoured",
     "A host's power: one section for each. For machines that the gates do not hold, when their host is silent.",
   ),
+  section(
+    "fencing.watchdog",
+    "honoured",
+    "What resets a host that has lost its lease: on every host. For machines that the gates do not hold.",
+  ),
   section("bus", "honoured", "The message servers."),
   section("paths", "honoured", "Files outside of the run directory."),
   section("automation", "honoured", "Whether the cluster acts by itself."),

@@ -56,6 +56,8 @@ export function shownValues(read: ReadConfig): ShownValue[] {
     const node = lastKey(device, "node")?.value ?? "?";
     rows.push(...shown(`fencing.device[${node}]`, "fencing.device", [device], {}));
   }
+  const watchdogs = sectionsNamed(root, "fencing").flatMap((section) => sectionsNamed(section, "watchdog"));
+  if (watchdogs.length > 0) rows.push(...shown("fencing.watchdog", "fencing.watchdog", watchdogs, {}));
   rows.push(
     ...shown("bus", "bus", sectionsNamed(root, "bus"), {}),
     ...shown("paths", "paths", sectionsNamed(root, "paths"), {

@@ -76,5 +76,8 @@ export type { PowerDevice } from "./power-device/power-device.ts";
 export { createFakeStorageProbe, FakeStorages } from "./storage-probe/fake-storage-probe.ts";
 export { createRealStorageProbe } from "./storage-probe/real-storage-probe.ts";
 export type { StorageProbe, StorageSight } from "./storage-probe/storage-probe.ts";
+export { createFakeWatchdog, FakeWatchdogDevice } from "./watchdog/fake-watchdog.ts";
+export { createRealWatchdog, type RealWatchdogOptions } from "./watchdog/real-watchdog.ts";
+export type { Watchdog } from "./watchdog/watchdog.ts";
 export { createIpTool, type IpTool } from "./tools/ip-tool.ts";
 export { type HostContext, monotonicNowUs } from "./tools/host-context.ts";

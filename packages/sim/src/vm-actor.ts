@@ -323,6 +323,7 @@ export class VmActor {
       vcpus: 16,
       shutdownGraceUs: 1_000_000,
       storageSettleUs: STORAGE_SETTLE_US,
+      watchdogUs: null,
     };
   }
 

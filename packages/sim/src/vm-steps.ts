@@ -76,6 +76,11 @@ export function carryOutVm(actuator: ActuatorProcess, actor: VmActor, step: VmSt
         if (migration !== null && migration !== undefined) migration.cancelled = true;
         return DONE;
       });
+    case "arm-watchdog":
+    case "feed-watchdog":
+    case "disarm-watchdog":
+      // Its machines are all held by the gates; watchdogs are in core-failover's own world.
+      return command(() => failed("WATCHDOG_MISSING"));
     default:
       return assertNever(step);
   }

@@ -3,6 +3,7 @@ import {
   type MachinesConfig,
   type ManagedServiceConfig,
   type PowerDeviceConfig,
+  type WatchdogConfig,
 } from "@quorate/contracts";
 import type {
   Address,
@@ -17,6 +18,7 @@ import type {
   PowerDevice,
   ReadinessProbe,
   StorageProbe,
+  Watchdog,
 } from "@quorate/host";
 
 /** Made only where machines are under care. */
@@ -25,6 +27,7 @@ export interface MachineDrivers {
   gate(): MachineGate;
   powerDevice(config: PowerDeviceConfig): PowerDevice;
   storageProbe(): StorageProbe;
+  watchdog(config: WatchdogConfig): Watchdog;
 }
 
 /** What follows from the configuration and may change with it while we run. */

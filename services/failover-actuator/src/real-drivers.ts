@@ -14,6 +14,7 @@ import {
   createRealLockFile,
   createRealMachineGate,
   createRealStorageProbe,
+  createRealWatchdog,
   createUnitService,
   type HostContext,
   type ManagedService,
@@ -43,6 +44,7 @@ export function createRealDrivers(options: RealDriversOptions): Drivers {
       gate: () => createRealMachineGate(context),
       powerDevice: (config) => createFenceAgent(context, config),
       storageProbe: () => createRealStorageProbe(context),
+      watchdog: (config) => createRealWatchdog(context, config),
     },
     placesOf: (config) => ({
       lock: createRealLockFile(config.lockFile ?? join(options.runDir, "service.lock")),

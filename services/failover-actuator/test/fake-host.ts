@@ -13,12 +13,14 @@ import {
   createFakeReadinessProbe,
   createFakeService,
   createFakeStorageProbe,
+  createFakeWatchdog,
   FakeFiles,
   FakeKernel,
   FakeMachineKernel,
   FakeMachines,
   FakeServiceProcess,
   FakeStorages,
+  FakeWatchdogDevice,
   FakeTables,
 } from "@quorate/host";
 import { createLogger, monotonicUs } from "@quorate/runtime";
@@ -76,6 +78,7 @@ export class FakeHost {
         hypervisor: () => createFakeHypervisor(this.machines),
         gate: () => createFakeMachineGate(context, { kernel: this.machineKernel }),
         powerDevice: (config) => createFenceAgent(context, config),
+        watchdog: () => createFakeWatchdog(new FakeWatchdogDevice()),
         storageProbe: () => createFakeStorageProbe(new FakeStorages()),
       },
       readiness: createFakeReadinessProbe(({ address }) => this.answers(address)),

@@ -18,9 +18,11 @@ import {
   createFakeHypervisor,
   createFakeMachineGate,
   createFakeStorageProbe,
+  createFakeWatchdog,
   FakeMachineKernel,
   FakeMachines,
   FakeStorages,
+  FakeWatchdogDevice,
   machineNumber,
   machineUser,
   tapName,
@@ -154,6 +156,7 @@ export class MachineHost {
   readonly machines = new FakeMachines();
   readonly kernel = new FakeMachineKernel(monotonicUs);
   readonly storages = new FakeStorages();
+  readonly watchdog = new FakeWatchdogDevice();
   readonly bus: Bus;
   readonly stateDir: string;
   readonly logged: string[] = [];
@@ -188,6 +191,7 @@ export class MachineHost {
       gate: () => createFakeMachineGate({ nowUs: monotonicUs }, { kernel: this.kernel }),
       powerDevice: (config: PowerDeviceConfig) => createFenceAgent({ nowUs: monotonicUs }, config),
       storageProbe: () => createFakeStorageProbe(this.storages),
+      watchdog: () => createFakeWatchdog(this.watchdog),
     };
     const context = {
       service: "failover-actuator" as const,

@@ -311,7 +311,7 @@ function planShown(
 
 /** For a proof that its host is off, which a device or a person can give. */
 function wouldWait({ code }: Reason): boolean {
-  return code === "VM_NEEDS_HUMAN" || code === "VM_WAITS_FOR_DEVICE";
+  return code === "VM_NEEDS_HUMAN" || code === "VM_WAITS_FOR_DEVICE" || code === "VM_WAITS_FOR_RESET";
 }
 
 function nodes(ids: readonly NodeId[]): string {

@@ -52,6 +52,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   HOST_OFF_PROVED: 64,
   HOST_OFF_FAILED: 62,
   HOST_OFF_VOID: 64,
+  WATCHDOG_STARVES: 64,
   "link-lossy": 48,
 };
 

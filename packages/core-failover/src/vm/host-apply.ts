@@ -36,6 +36,10 @@ export function takeVmOutcome(turn: VmTurn, id: number, outcome: VmOutcome): voi
       return applyGatesSeen(turn, outcome);
     case "renewed":
       return applyRenewed(turn, flight, outcome.leaseEndUs);
+    case "armed":
+      // From when it was asked for: it was fed then, or later.
+      turn.state.watchdog = { timeoutUs: outcome.timeoutUs, fedAtUs: flight.startedAtUs };
+      return;
     default:
       assertNever(outcome);
   }
@@ -54,7 +58,14 @@ function applyDone(turn: VmTurn, flight: VmFlight): void {
     case "inspect-gates":
     case "renew-gates":
     case "cancel-migration":
+    case "arm-watchdog":
       // These answer with what they saw; a migration says itself how it ended.
+      return;
+    case "feed-watchdog":
+      if (turn.state.watchdog !== null) turn.state.watchdog.fedAtUs = flight.startedAtUs;
+      return;
+    case "disarm-watchdog":
+      turn.state.watchdog = null;
       return;
     case "shut-gates":
       return applyShut(turn, flight, step.vms);
@@ -174,6 +185,12 @@ function applyFailed(turn: VmTurn, flight: VmFlight, error: StepError): void {
     case "shut-gates":
     case "reset-storage":
     case "save-records":
+    case "arm-watchdog":
+    case "disarm-watchdog":
+      return;
+    case "feed-watchdog":
+      // What cannot be fed may have been lost: the next arming finds out.
+      turn.state.watchdog = null;
       return;
     default:
       assertNever(step);

@@ -1,5 +1,6 @@
 import { assertNever } from "@quorate/contracts";
 import { isClaimed } from "./host-gates.ts";
+import { guardOf, isPromised } from "./host-watchdog.ts";
 import {
   type HeldOrder,
   isGateShut,
@@ -13,6 +14,7 @@ import {
 import {
   comparePlacements,
   compareRecords,
+  isGated,
   type PlacementName,
   sortedKeys,
   type VmOrder,
@@ -93,8 +95,17 @@ function planRun(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "run" },
   // A word of a master under a lease that runs, or nothing is claimed, started or resumed (INV-7).
   if (!samePlacement(facts.confirmed, order.placement)) return;
   const { copy } = facts;
+  if (!current) {
+    const record = claimOf(facts, order.record, order.placement);
+    const guard = guardOf(turn, record, record.started?.gated ?? record.gated);
+    if (guard === "awaited") return;
+    if (guard === "missing") return refuse(turn, facts, record);
+    const { watchdog } = turn.state;
+    const promise = guard === "armed" && watchdog !== null ? { watchdogUs: watchdog.timeoutUs } : {};
+    facts.record = { ...promise, ...record };
+    if (copy === null) facts.begun = { placement: order.placement, started: false };
+  }
   if (copy !== null) {
-    if (!current) claim(facts, order.record, order.placement);
     if (copy.state === "migrating") cancel(turn, facts);
     // Its gate ran out under it; what it had sent by then must not come later than what it sends now.
     if (copy.state === "running" && facts.storage === "dirty") resetStorage(turn, facts);
@@ -102,10 +113,6 @@ function planRun(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "run" },
     // The migration broke off: what has arrived is of no use.
     if (copy.state === "incoming") retire(turn, facts);
     return;
-  }
-  if (!current) {
-    claim(facts, order.record, order.placement);
-    facts.begun = { placement: order.placement, started: false };
   }
   if (!isClaimed(facts) || facts.begun === null || facts.begun.started) return;
   if (nowUs < notBeforeUs) return wakeVmAt(turn, notBeforeUs);
@@ -122,19 +129,37 @@ function planRun(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "run" },
   });
 }
 
-/** What this host was told of the machine after the master had read its record is not lost by the order. */
-function claim(facts: VmFacts, ordered: VmRecord, placement: PlacementName): void {
+/**
+ * The record of the machine as this host's own. What this host was told of it after the master had read its record is not
+ * lost by the order; a promise of either is kept.
+ */
+function claimOf(facts: VmFacts, ordered: VmRecord, placement: PlacementName): VmRecord {
   const own = facts.record;
   const record = own !== null && compareRecords(own, ordered) > 0 ? own : ordered;
   // A copy that is there already, which a live move brought, say, is what its source started.
   const fresh = { definition: record.definition, gated: record.gated };
   const started = facts.copy === null ? fresh : (ordered.started ?? fresh);
-  facts.record = { ...record, placement, started, released: null };
+  const promises = [own, ordered].flatMap((each) => each?.watchdogUs ?? []);
+  const promise = promises.length === 0 ? {} : { watchdogUs: Math.min(...promises) };
+  return { ...record, ...promise, placement, started, released: null };
+}
+
+/** The placement comes to nothing here: what was promised of the machine cannot be kept on this host. */
+function refuse(turn: VmTurn, facts: VmFacts, record: VmRecord): void {
+  const { vm, placement } = record;
+  const message = "It is started under a watchdog or not at all, and this host's is not armed.";
+  facts.record = record;
+  facts.begun = { placement, started: true };
+  facts.copy = { state: "ended", placement, sinceUs: turn.nowUs };
+  facts.failure = { vm, placement, code: "WATCHDOG_MISSING", message };
 }
 
 /** Old connections are gone first, then the storage is reachable, then the machine runs; its network comes last. */
 function resume(turn: VmTurn, facts: VmFacts): void {
-  if (!isClaimed(facts)) return;
+  const { record } = facts;
+  if (!isClaimed(facts) || record === null) return;
+  // A new life feeds the watchdog before it lets anything run on that needs it.
+  if (isPromised(record) && turn.state.watchdog === null) return;
   if (facts.storage === "dirty") return resetStorage(turn, facts);
   if (facts.open.storage) orderVmStep(turn, key(facts), { kind: "resume-copy", vm: facts.vm });
 }
@@ -159,6 +184,12 @@ function planIncoming(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "in
   if (facts.storage === "dirty") return resetStorage(turn, facts);
   if (facts.copy !== null || samePlacement(facts.receiveTried, order.placement)) return;
   const { record, from, placement } = order;
+  const guard = guardOf(turn, record, isGated(record));
+  if (guard === "awaited") return;
+  if (guard === "missing") {
+    facts.receiveTried = placement;
+    return refuse(turn, facts, { ...record, placement, released: null });
+  }
   if (!orderVmStep(turn, key(facts), { kind: "receive-copy", vm: facts.vm, record, from })) return;
   facts.receiveTried = placement;
   facts.copy = { state: "incoming", placement, sinceUs: turn.nowUs };

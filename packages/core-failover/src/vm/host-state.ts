@@ -43,14 +43,19 @@ export type VmStep =
   | { kind: "receive-copy"; vm: VmId; record: VmRecord; from: NodeId }
   /** Done: the source has stopped for good and the target is complete. Failed: the source runs on. */
   | { kind: "migrate-copy"; vm: VmId; to: NodeId }
-  | { kind: "cancel-migration"; vm: VmId };
+  | { kind: "cancel-migration"; vm: VmId }
+  /** Answered with what it really takes, never more than asked for. It is fed by that. Done again by each life. */
+  | { kind: "arm-watchdog"; timeoutUs: number }
+  | { kind: "feed-watchdog" }
+  | { kind: "disarm-watchdog" };
 
 export type VmOutcome =
   | { kind: "done" }
   | { kind: "failed"; error: StepError }
   | { kind: "copies-seen"; copies: SeenCopy[] }
   | { kind: "gates-seen"; open: (GateOpening & { remainingUs: number })[] }
-  | { kind: "renewed"; leaseEndUs: number };
+  | { kind: "renewed"; leaseEndUs: number }
+  | { kind: "armed"; timeoutUs: number };
 
 export interface SeenCopy {
   vm: VmId;
@@ -77,6 +82,8 @@ export interface VmHostConfig {
   shutdownGraceUs: number;
   /** For so long what was sent before a gate was shut may still reach the storage. */
   storageSettleUs: number;
+  /** Unfed for so long, the host's watchdog resets it; null: none is configured. */
+  watchdogUs: number | null;
 }
 
 export interface HeldOrder {
@@ -146,6 +153,10 @@ export interface VmHostState {
   gatesSeen: boolean;
   copiesStale: boolean;
   storageGone: string[];
+  /** Armed by this life. */
+  watchdog: { timeoutUs: number; fedAtUs: number } | null;
+  /** Nobody feeds it: said once. */
+  starving: boolean;
   nextStepId: number;
   flights: Record<string, VmFlight>;
   troubles: Record<string, Trouble>;
@@ -183,6 +194,8 @@ export function createVmHostState(
     gatesSeen: false,
     copiesStale: false,
     storageGone: [],
+    watchdog: null,
+    starving: false,
     nextStepId: 1,
     flights: {},
     troubles: {},
@@ -240,6 +253,7 @@ export function beginVmTurn(state: VmHostState, nowUs: number): VmTurn {
       vms,
       flights,
       orders: { ...state.orders },
+      watchdog: state.watchdog === null ? null : { ...state.watchdog },
       troubles: { ...state.troubles },
       counters: { ...state.counters },
     },

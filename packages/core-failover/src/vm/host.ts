@@ -18,6 +18,7 @@ import {
   type VmTurn,
   wakeVmAt,
 } from "./host-state.ts";
+import { planWatchdog } from "./host-watchdog.ts";
 import {
   comparePlacements,
   compareRecords,
@@ -68,6 +69,7 @@ export function stepVmHost(before: VmHostState, input: VmHostInput, nowUs: numbe
   take(turn, input);
   noteLapses(turn);
   planCopies(turn);
+  planWatchdog(turn);
   planGates(turn);
   const clean = cleanUnderTerm(turn);
   planReport(turn);

@@ -1,6 +1,6 @@
-import type { NodeId } from "@quorate/contracts";
+import { CLOCK_RATE_ERROR, type NodeId } from "@quorate/contracts";
 import { samePlacement } from "./host-state.ts";
-import type { RelocatorState, RelocatorTurn } from "./relocator-state.ts";
+import { type RelocatorState, type RelocatorTurn, wakeRelocatorAt } from "./relocator-state.ts";
 import {
   comparePlacements,
   compareRecords,
@@ -30,11 +30,29 @@ export function isFenced(turn: RelocatorTurn, node: NodeId): boolean {
   return fence === undefined ? isRemoved(turn, node) : fence.verdict === "yes";
 }
 
-/** Fenced well enough for this machine: what passes by the gates needs a proof that the host is off. */
+/** Fenced well enough for this machine: what passes by the gates needs a proof that the host is off, or was reset. */
 export function isFencedFor(turn: RelocatorTurn, node: NodeId, record: VmRecord | null): boolean {
-  return (
-    isFenced(turn, node) && (record === null || isGated(record) || turn.reign.proofs[node] !== undefined)
-  );
+  if (!isFenced(turn, node)) return false;
+  if (record === null || isGated(record) || turn.reign.proofs[node] !== undefined) return true;
+  const atUs = resetAtUs(turn, node, record.vm);
+  if (atUs === null) return false;
+  wakeRelocatorAt(turn, atUs);
+  return turn.nowUs >= atUs;
+}
+
+/**
+ * By when the watchdog has reset a fenced host, on which the machine was started under one; null where the host itself
+ * gave no such promise. What fed it last was decided under the lease, at most a token after the fence by any report;
+ * that may have been carried out when the watchdog was all but over, and the end of the process that held it, which
+ * feeds it once more, as late again: three times its timeout (ADR 21).
+ */
+export function resetAtUs(turn: RelocatorTurn, node: NodeId, vm: VmId): number | null {
+  const newest = newestRecord(turn, vm);
+  const fence = turn.judgement.fences.find((each) => each.node === node);
+  if (newest?.node !== node || newest.record.watchdogUs === undefined) return null;
+  if (fence?.verdict !== "yes" || fence.atUs === null) return null;
+  const longestUs = turn.state.config.tokenUs + 3 * newest.record.watchdogUs;
+  return fence.atUs + Math.ceil(longestUs * (1 + 2 * CLOCK_RATE_ERROR));
 }
 
 export function copyAt(turn: RelocatorTurn, node: NodeId, vm: VmId): CopyReport | null {
@@ -142,7 +160,8 @@ export function settledAtUs(turn: RelocatorTurn, vm: VmId): number {
   for (const { node, verdict, atUs } of turn.judgement.fences) {
     if (verdict !== "yes" || atUs === null || holdsNone(turn, node, vm)) continue;
     // What no gate holds may have been sent until the host was switched off, not until its lease was over.
-    const sentUntilUs = gated ? atUs : Math.max(atUs, turn.reign.proofs[node]?.atUs ?? 0);
+    const ends = [turn.reign.proofs[node]?.atUs, resetAtUs(turn, node, vm)].flatMap((end) => end ?? []);
+    const sentUntilUs = gated || ends.length === 0 ? atUs : Math.max(atUs, Math.min(...ends));
     untilUs = Math.max(untilUs, sentUntilUs + turn.state.config.storageSettleUs);
   }
   return untilUs;

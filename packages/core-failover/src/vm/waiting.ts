@@ -1,6 +1,6 @@
 import type { NodeId } from "@quorate/contracts";
 import { block, type RelocatorTurn } from "./relocator-state.ts";
-import { isFenced, isRemoved } from "./survey.ts";
+import { isFenced, isRemoved, resetAtUs } from "./survey.ts";
 import type { VmId } from "./words.ts";
 
 export function waitFor(turn: RelocatorTurn, vm: VmId, node: NodeId, member: boolean): void {
@@ -19,8 +19,10 @@ export function waitForHome(turn: RelocatorTurn, vm: VmId, node: NodeId): void {
 export function waitForHolders(turn: RelocatorTurn, vm: VmId, holders: readonly NodeId[]): void {
   const early = holders.find((node) => !isFenced(turn, node));
   if (early !== undefined) return waitFor(turn, vm, early, turn.judgement.members.includes(early));
-  const [node] = holders;
+  // What time brings by itself is waited for last.
+  const node = holders.find((each) => resetAtUs(turn, each, vm) === null) ?? holders[0];
   if (node === undefined) return;
+  const resetUs = resetAtUs(turn, node, vm);
   const { reign, state } = turn;
   if (isRemoved(turn, node)) {
     const what = `${vm} may still run on node ${node}, which is on the node list no more: no gate holds it.`;
@@ -28,6 +30,12 @@ export function waitForHolders(turn: RelocatorTurn, vm: VmId, holders: readonly 
     return block(turn, vm, "VM_NEEDS_HUMAN", `${what} ${how}`, node);
   }
   const what = `${vm} may still run on node ${node}: no gate holds it, and only a lapsed lease fences that host.`;
+  if (resetUs !== null) {
+    const fencedAtUs = turn.judgement.fences.find((each) => each.node === node)?.atUs ?? resetUs;
+    const seconds = Math.ceil((resetUs - fencedAtUs) / 1_000_000);
+    const how = `It waits until that host's watchdog has reset it for sure: ${seconds} s from the fence.`;
+    return block(turn, vm, "VM_WAITS_FOR_RESET", `${what} ${how}`, node);
+  }
   if (!state.config.devices.includes(node)) {
     const how = `Make sure that the host is off, then say so: quorate node confirm-off ${node}`;
     return block(turn, vm, "VM_NEEDS_HUMAN", `${what} ${how}`, node);

@@ -14,6 +14,7 @@ const PACKAGE_OF_TOOL: Readonly<Record<string, string>> = {
   stdbuf: "coreutils",
   systemctl: "systemd",
   virsh: "libvirt-clients",
+  wdctl: "util-linux",
 };
 
 const DEFAULT_TIMEOUT_MS = 5_000;

@@ -11,7 +11,7 @@ import { type ArchiveEntry, cpioArchive } from "./cpio.ts";
 
 const ASSETS = join(import.meta.dirname, "../../assets");
 
-/** In the order in which they need each other. One that a kernel has built in is left out. */
+/** In the order in which they need each other. */
 const MODULES = [
   ...["failover", "net_failover", "virtio_ring", "virtio"],
   ...["virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_net", "virtio_blk"],
@@ -44,36 +44,61 @@ export async function buildGuestImage(root: string, folder: string): Promise<voi
   requireGuestTools(root);
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(kernelFolder(root), KERNEL_FILE), join(folder, KERNEL_FILE));
-  const modules = moduleFiles(join(kernelFolder(root), "modules"));
-  const server = readFileSync(join(ASSETS, "guest-server.pl"));
+  const initrd = await buildInitrd(root, {
+    init: readFileSync(join(ASSETS, "guest-init.sh")),
+    modules: MODULES,
+    programs: ["perl"],
+    files: [{ path: "server.pl", content: readFileSync(join(ASSETS, "guest-server.pl")) }],
+  });
+  writeFileSync(join(folder, INITRD_FILE), initrd);
+}
+
+export interface InitrdParts {
+  /** PID 1; `/modules/order` names what it has to load. */
+  readonly init: Buffer;
+  /** In the order in which they need each other. One that the kernel has built in is left out. */
+  readonly modules: readonly string[];
+  /** This machine's, by name or path; each comes with its libraries as `/bin/NAME`, beside busybox. */
+  readonly programs: readonly string[];
+  readonly files: readonly { path: string; content: Buffer }[];
+}
+
+/** A first root file system for the guests' kernel. */
+export async function buildInitrd(root: string, parts: InitrdParts): Promise<Buffer> {
+  const modules = moduleFiles(join(kernelFolder(root), "modules"), parts.modules);
+  const programs = await Promise.all(parts.programs.map((program) => withLibraries(program)));
   const files = [
-    { path: "init", content: readFileSync(join(ASSETS, "guest-init.sh")) },
-    { path: "server.pl", content: server },
+    { path: "init", content: parts.init },
+    ...parts.files,
     { path: "modules/order", content: Buffer.from(modules.map(({ name }) => `${name}\n`).join("")) },
     ...modules.map(({ name, content }) => ({ path: `modules/${name}.ko`, content })),
     { path: "bin/busybox", content: readFileSync(await whichProgram("busybox")) },
-    ...(await withLibraries("perl")),
+    // What two of them load is there once.
+    ...new Map(programs.flat().map((file) => [file.path, file])).values(),
   ];
-  writeFileSync(join(folder, INITRD_FILE), cpioArchive(entriesOf(files)));
+  return cpioArchive(entriesOf(files));
 }
 
-function kernelFolder(root: string): string {
+/** Where the set-up has put the guests' kernel. */
+export function kernelFolder(root: string): string {
   return join(root, ".toolchain/guest-kernel");
 }
 
-function moduleFiles(tree: string): { name: string; content: Buffer }[] {
+function moduleFiles(tree: string, names: readonly string[]): { name: string; content: Buffer }[] {
   const builtIn = readFileSync(join(tree, "modules.builtin"), "utf8");
-  return MODULES.filter((name) => !builtIn.includes(`/${name}.ko`)).map((name) => {
-    const [found] = globSync(`kernel/**/${name}.ko`, { cwd: tree });
-    if (found === undefined) {
-      throw new QuorateError(
-        "TOOL_FAILED",
-        `the guests' kernel has no module ${name}.ko`,
-        "Remove .toolchain/guest-kernel and run as root: npm run setup -- --vms",
-      );
-    }
-    return { name, content: readFileSync(join(tree, found)) };
-  });
+  return names
+    .filter((name) => !builtIn.includes(`/${name}.ko`))
+    .map((name) => {
+      const [found] = globSync(`kernel/**/${name}.ko`, { cwd: tree });
+      if (found === undefined) {
+        throw new QuorateError(
+          "TOOL_FAILED",
+          `the guests' kernel has no module ${name}.ko`,
+          "Remove .toolchain/guest-kernel and run as root: npm run setup -- --vms",
+        );
+      }
+      return { name, content: readFileSync(join(tree, found)) };
+    });
 }
 
 async function whichProgram(name: string): Promise<string> {

@@ -6,6 +6,7 @@ type MachineWorld = { violations: readonly string[]; nowUs: number; blockedReaso
 type Schedules = {
   runSchedule(seed: number): MachineWorld;
   runProofSchedule(seed: number): MachineWorld;
+  runWatchdogSchedule(seed: number): MachineWorld;
   hasConverged(world: MachineWorld): boolean;
 };
 
@@ -14,16 +15,18 @@ const SCHEDULES = "packages/core-failover/test/vm-schedule.ts";
 /**
  * One seed of core-failover's own world of virtual machines: three hosts, shared storage, live moves, a model of the
  * quorum that keeps its rules. Half a minute of faults, then everything has to run. A room's tests are no module of
- * it, so it is found by its path. With proofs there is a machine that no gate holds, and operators who vouch for hosts.
+ * it, so it is found by its path. With `proofs` there is a machine that no gate holds, and operators who vouch for hosts; with
+ * `watchdogs` there are these in the place of operators.
  */
 export async function runMachines(
   seed: number,
-  withProofs: boolean,
+  beside: "gates" | "proofs" | "watchdogs",
 ): Promise<{ invariant: string; message: string; atUs: number } | null> {
-  const { runSchedule, runProofSchedule, hasConverged } = (await import(
+  const { runSchedule, runProofSchedule, runWatchdogSchedule, hasConverged } = (await import(
     pathToFileURL(join(ROOT, SCHEDULES)).href
   )) as Schedules;
-  const world = withProofs ? runProofSchedule(seed) : runSchedule(seed);
+  const run = { gates: runSchedule, proofs: runProofSchedule, watchdogs: runWatchdogSchedule }[beside];
+  const world = run(seed);
   const [message] = world.violations;
   const atUs = Math.round(world.nowUs);
   // What it says without a number is of a gate that outlives its lease, or of a disk written twice.

@@ -8,6 +8,7 @@ const COPIES = "packages/core-failover/src/vm/host-copies.ts";
 const REPORT = "packages/core-failover/src/vm/host-report.ts";
 const REVIEW = "packages/core-failover/src/vm/review.ts";
 const POWER_OFF = "packages/core-failover/src/vm/power-off.ts";
+const WATCHDOG = "packages/core-failover/src/vm/host-watchdog.ts";
 const RECOGNISE = "packages/core-failover/src/vm/recognise.ts";
 
 const RUNS = [
@@ -24,6 +25,9 @@ const OWN_WORLD = [seedsOf("machines", 300)] as const;
 
 /** The same with a machine that no gate holds, and operators who vouch for hosts that are off. */
 const OWN_WORLD_WITH_PROOFS = [seedsOf("machines-proofs", 60)] as const;
+
+/** The same on hosts with watchdogs, and without operators. */
+const OWN_WORLD_WITH_WATCHDOGS = [seedsOf("machines-watchdogs", 200)] as const;
 
 const STRAYS_COME_BACK = {
   file: SURVEY,
@@ -349,5 +353,25 @@ export const MACHINES: readonly Mutation[] = [
     ],
     breaks: "safety",
     attempts: OWN_WORLD_WITH_PROOFS,
+  },
+  {
+    name: "watchdog-fed-under-the-lease-alone",
+    rule: "A host with a machine that no gate holds feeds its watchdog while its lease runs, and not after that (ADR 21).",
+    edits: [
+      {
+        file: WATCHDOG,
+        find: 'atRisk.length === 0 || leaseVerdict(state, nowUs) === "yes";',
+        replace: "atRisk.length === 0 || nowUs > 0;",
+      },
+    ],
+    breaks: "safety",
+    attempts: OWN_WORLD_WITH_WATCHDOGS,
+  },
+  {
+    name: "a-reset-is-waited-for-as-late-as-it-may-come",
+    rule: "What fed a watchdog last may have done so when it was all but over, and the end of its process once more: T + 3 x its timeout (ADR 21).",
+    edits: [{ file: SURVEY, find: "+ 3 * newest.record", replace: "+ newest.record" }],
+    breaks: "safety",
+    attempts: OWN_WORLD_WITH_WATCHDOGS,
   },
 ];

@@ -7,8 +7,12 @@ import { loadMutated } from "./load-mutated.ts";
 import { type Attempt, isCatch, type Mutation } from "./mutation.ts";
 
 const DEFAULT_TOKEN_MS = 1000;
-/** The generators' names for runs of core-failover's own world of virtual machines; the second has proofs, too. */
-const MACHINE_WORLDS: readonly string[] = ["machines", "machines-proofs"];
+/** The generators' names for runs of core-failover's own world of virtual machines, and what ends those beside the gates. */
+const MACHINE_WORLDS: Readonly<Record<string, "gates" | "proofs" | "watchdogs">> = {
+  machines: "gates",
+  "machines-proofs": "proofs",
+  "machines-watchdogs": "watchdogs",
+};
 
 export type Order = {
   mutation: string;
@@ -57,9 +61,9 @@ type Options = {
 
 /** What runs a seed: the whole world, or the one of virtual machines. Loaded only now, with the cores as they are. */
 async function runnerOf(attempts: Order["attempts"]): Promise<(options: Options) => Promise<Found | null>> {
-  if (attempts.some(({ generator }) => MACHINE_WORLDS.includes(generator))) {
+  if (attempts.some(({ generator }) => generator in MACHINE_WORLDS)) {
     const { runMachines } = await import("./machine-world.ts");
-    return ({ seed, generator }) => runMachines(seed, generator === "machines-proofs");
+    return ({ seed, generator }) => runMachines(seed, MACHINE_WORLDS[generator] ?? "gates");
   }
   const { runSeed } = await import("../run.ts");
   return async (options) => (await runSeed(options)).violations[0] ?? null;

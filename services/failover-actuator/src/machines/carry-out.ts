@@ -1,6 +1,12 @@
 import { assertNever, type NodeId, QuorateError, type VmRecord } from "@quorate/contracts";
 import type { VmOutcome, VmStep } from "@quorate/core-failover";
-import { type Hypervisor, type MachineGate, machineNumber, prepareDefinition } from "@quorate/host";
+import {
+  type Hypervisor,
+  type MachineGate,
+  machineNumber,
+  prepareDefinition,
+  type Watchdog,
+} from "@quorate/host";
 import { type Definitions, holdRecord } from "./definitions.ts";
 import type { GateHolder } from "./gate-holder.ts";
 import type { RecordStore } from "./record-store.ts";
@@ -11,6 +17,7 @@ export interface MachineDoors {
   readonly holder: GateHolder;
   readonly store: RecordStore;
   readonly definitions: Definitions;
+  readonly watchdog: Watchdog;
   /** Where the libvirtd of another node takes live moves. */
   migrationTarget(node: NodeId): { address: string; port: number } | null;
   /** Nodes that may have what a record names, the likeliest first. */
@@ -90,6 +97,17 @@ async function perform(step: VmStep, doors: MachineDoors): Promise<VmOutcome> {
       return await migrate(step, doors);
     case "cancel-migration":
       await hypervisor.cancelMigration(step.vm);
+      return DONE;
+    case "arm-watchdog":
+      return {
+        kind: "armed",
+        timeoutUs: (await doors.watchdog.arm(Math.floor(step.timeoutUs / 1000))) * 1000,
+      };
+    case "feed-watchdog":
+      doors.watchdog.feed();
+      return DONE;
+    case "disarm-watchdog":
+      doors.watchdog.disarm();
       return DONE;
     default:
       return assertNever(step);

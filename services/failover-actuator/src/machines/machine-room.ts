@@ -10,6 +10,7 @@ import {
   VmReportSchema,
   type VmStatement,
   VmStatementSchema,
+  type WatchdogConfig,
 } from "@quorate/contracts";
 import type { VmStep } from "@quorate/core-failover";
 import type { Hypervisor, MachineGate } from "@quorate/host";
@@ -17,6 +18,7 @@ import type { Bus, BusSubscription, Logger, ServiceContext } from "@quorate/runt
 import { BoottimeJumpDetector, monotonicUs } from "@quorate/runtime";
 import type { MachineDrivers } from "../drivers.ts";
 import { carryOutVmStep } from "./carry-out.ts";
+import { ConfiguredWatchdog } from "./configured-watchdog.ts";
 import { Definitions, holdRecord, relocatabilityOf } from "./definitions.ts";
 import { GateHolder } from "./gate-holder.ts";
 import { Machines, type MachinesSettings } from "./machines.ts";
@@ -50,6 +52,7 @@ export class MachineRoom {
   readonly storages: StorageWatcher;
   readonly #options: MachineRoomOptions;
   readonly #gate: MachineGate;
+  readonly #watchdog: ConfiguredWatchdog;
   #config: ClusterConfig;
   #subscriptions: BusSubscription[] = [];
   #capacityTimer: NodeJS.Timeout | undefined;
@@ -73,7 +76,10 @@ export class MachineRoom {
     this.holder.configure(settings.machines.storage);
     this.definitions = new Definitions(store, (digest, node) => this.#askForDefinition(digest, node));
     this.definitions.configure(settings.machines.sharedMounts);
+    const watchdog = (config: WatchdogConfig) => drivers.watchdog(config);
+    this.#watchdog = new ConfiguredWatchdog(() => this.#config.watchdog, watchdog);
     const doors = {
+      watchdog: this.#watchdog,
       hypervisor: this.hypervisor,
       gate: this.#gate,
       holder: this.holder,
@@ -192,13 +198,18 @@ export class MachineRoom {
     this.#stopping.abort();
     await this.machines.stop();
     await this.storages.close();
+    this.#watchdog.close();
     await Promise.allSettled([this.hypervisor.close(), this.#gate.close()]);
   }
 
   /** The section was deleted: machines are nobody's business here any more, and nothing of ours is in their way. */
   async giveUp(): Promise<void> {
     await this.#gate.unload();
-    await this.close();
+    try {
+      this.#watchdog.disarm();
+    } finally {
+      await this.close();
+    }
   }
 
   #listen(): void {

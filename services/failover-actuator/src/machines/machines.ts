@@ -7,6 +7,7 @@ import type {
   ReportMessage,
   VmReport,
   VmStatement,
+  WatchdogConfig,
 } from "@quorate/contracts";
 import {
   createRelocatorState,
@@ -39,6 +40,7 @@ export interface MachinesSettings {
   /** Hosts that a power device can switch off. */
   readonly devices: readonly NodeId[];
   readonly devicesKey: string;
+  readonly watchdog: WatchdogConfig | null;
 }
 
 export interface MachinesOptions {
@@ -283,13 +285,14 @@ export class Machines {
   }
 
   #hostConfig(): VmHostConfig {
-    const { node, tokenUs, machines } = this.#settings;
+    const { node, tokenUs, machines, watchdog } = this.#settings;
     return {
       node,
       tokenUs,
       ...this.#capacity,
       shutdownGraceUs: machines.shutdownGraceMs * 1000,
       storageSettleUs: machines.storageSettleMs * 1000,
+      watchdogUs: watchdog === null ? null : watchdog.timeoutMs * 1000,
     };
   }
 

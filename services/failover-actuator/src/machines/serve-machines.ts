@@ -59,8 +59,16 @@ function describe(room: MachineRoom) {
       failures,
       why,
     })),
+    watchdog: watchdogOf(room),
     problems: [...problemsOf(room), ...room.storages.problems, ...deviceProblems(room)],
   };
+}
+
+function watchdogOf({ machines: { host } }: MachineRoom) {
+  const timeoutUs = host.watchdog?.timeoutUs ?? host.config.watchdogUs;
+  if (timeoutUs === null) return null;
+  const state = host.starving ? ("starving" as const) : ("armed" as const);
+  return { timeoutMs: timeoutUs / 1000, state: host.watchdog === null ? ("idle" as const) : state };
 }
 
 /** What does not succeed at present, in the order of the steps' names. */

@@ -15,6 +15,7 @@ export function settingsOf(config: ClusterConfig, node: NodeId, wallMs: number):
     machines,
     devices: (config.powerDevices ?? []).map((device) => device.node),
     devicesKey: JSON.stringify(config.powerDevices ?? []),
+    watchdog: config.watchdog ?? null,
     blocked: nodes.flatMap(({ id, maintenanceUntil }) =>
       endsInMs(maintenanceUntil, wallMs) > 0 ? [id] : [],
     ),
