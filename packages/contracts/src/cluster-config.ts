@@ -74,6 +74,8 @@ export const MachinesConfigSchema = z.object({
   vcpuPercent: z.int().min(1),
   /** Machines on one host at most; null for no limit. */
   maximumPerNode: z.int().min(1).nullable(),
+  /** Live moves that a host has part in at a time, from it or to it. */
+  liveMovesPerNode: z.int().min(1),
   /** Where shared storage is reached over the network, beside what the machines' own disks name. */
   storage: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
   /** Folders that every host has by its own kernel from the same file server or cluster file system. */

@@ -152,6 +152,11 @@ export const MACHINE_DECISIONS = {
     rule: "A live move starts a paused, gated copy at the target; ownership passes when the source's disk says that it is over.",
     otherwise: "`quorate vm policy --move restart`: shut down and started anew.",
   },
+  VM_MOVE_WAITS: {
+    weight: "notable",
+    rule: "A host has part in so many live moves at a time: the others run on where they are until it is their turn.",
+    otherwise: "A higher `live_moves_per_node` in the section `machines`.",
+  },
   VM_MOVED: {
     weight: "important",
     rule: "The source said, from its disk, that it is over and where it went: the target is the owner.",

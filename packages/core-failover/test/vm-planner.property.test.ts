@@ -35,6 +35,7 @@ const small: fc.Arbitrary<Case> = fc
       memoryPercent: fc.constantFrom(100, 150),
       vcpuPercent: fc.constantFrom(100, 200),
       maximumPerNode: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 3 }),
+      liveMovesPerNode: fc.constant(1),
       together: fc.array(group, { maxLength: 1 }),
       apart: fc.array(group, { maxLength: 1 }),
       blocked: fc.uniqueArray(fc.integer({ min: 1, max: 3 }), { maxLength: 1 }),

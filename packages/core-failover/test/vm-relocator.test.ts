@@ -256,6 +256,64 @@ describe("the master's care for machines", () => {
   });
 });
 
+describe("live moves of one host", () => {
+  const NAMES = ["a", "b", "c", "d"];
+  const ofAll = (change: Partial<VmRecord>) => NAMES.map((vm) => record({ vm, memoryMib: 50, ...change }));
+  /** A host with four machines, which takes nothing any more. */
+  const leaving = (change: Partial<VmRecord> = {}) => {
+    const desk = new Desk();
+    const copies = NAMES.map((vm) => copy({ vm }));
+    desk.hosts.set(2, { copies, records: ofAll(change), change: {} });
+    desk.replica();
+    desk.go([1, 2, 3]);
+    const { config } = desk.state;
+    desk.input({ kind: "config", config: { ...config, policy: { ...OPEN_POLICY, blocked: [2] } } });
+    desk.go([1, 2, 3], 300_000);
+    return desk;
+  };
+  const underWay = (desk: Desk) =>
+    NAMES.filter((vm) => (desk.state.reign?.table[vm]?.moving ?? null) !== null);
+
+  it("are two at a time, and the others say what they wait for, running on", () => {
+    const desk = leaving();
+    expect(underWay(desk)).toEqual(["a", "b"]);
+    expect(desk.state.blocked["c"]?.code).toBe("VM_MOVE_WAITS");
+    expect(desk.state.blocked["c"]?.message).toContain("node 2 has 2 live moves under way");
+    desk.go([1, 2, 3], 30_000_000);
+    expect(underWay(desk)).toEqual(["a", "b"]);
+  });
+
+  it("begin, asked for or not, when another is over", () => {
+    const desk = leaving();
+    desk.input({ kind: "move", vm: "d", to: 3 });
+    desk.go([1, 2, 3], 5_000_000);
+    const to = desk.state.reign?.table["a"]?.moving;
+    const [first, ...others] = ofAll({});
+    if (first === undefined || to === null || to === undefined) throw new Error("it does not move");
+    const arrived = { ...first, placement: to.target };
+    desk.hosts.set(2, {
+      copies: NAMES.slice(1).map((vm) => copy({ vm })),
+      records: [{ ...first, released: { to: to.target } }, ...others],
+      change: {},
+    });
+    desk.hosts.set(to.to, {
+      copies: [copy({ placement: to.target, state: "incoming-complete", confirmed: false })],
+      records: [arrived],
+      change: {},
+    });
+    desk.go([1, 2, 3], 1_000_000);
+    expect(underWay(desk)).toEqual(["b", "c"]);
+    expect(desk.state.blocked["d"]?.code).toBe("VM_MOVE_WAITS");
+    expect(desk.state.reign?.moves["d"]?.to).toBe(3);
+  });
+
+  it("do not hold up those that go by a restart", () => {
+    const desk = leaving({ move: "restart" });
+    const stopped = desk.statements.get(2)?.orders.filter(({ kind }) => kind === "stop");
+    expect(stopped).toHaveLength(NAMES.length);
+  });
+});
+
 describe("a machine that is not to be moved live", () => {
   const drained = (change: Partial<VmRecord> = {}) => {
     const desk = standing({ move: "restart", ...change });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { NodeId, PowerDeviceConfig, WatchdogConfig } from "@quorate/contracts";
 import type { ConfSection } from "./document.ts";
 import { keysOf, sectionsNamed } from "./document.ts";
@@ -56,7 +57,11 @@ export function readPowerDevices(
   for (const section of sections) {
     const device = readDevice(section, nodes, findings);
     if (device === null) continue;
-    if (devices.some(({ node }) => node === device.node)) {
+    const twin = devices.find((other) => cutsTheSame(other, device));
+    if (twin !== undefined) {
+      const what = `nodes ${twin.node} and ${device.node} have the same device, by the same parameters`;
+      findings.error(section, what, "name each node's own plug or board: one of them would be taken for off");
+    } else if (devices.some(({ node }) => node === device.node)) {
       const what = `node ${device.node} has two devices`;
       findings.error(
         section,
@@ -70,6 +75,16 @@ export function readPowerDevices(
     findings.warning(first, what, "hosts are switched off for machines alone; delete it, or add machines");
   }
   return devices.sort((left, right) => left.node - right.node);
+}
+
+/** For another node: the same agent, told the same, cuts the same plug. */
+function cutsTheSame(one: PowerDeviceConfig, other: PowerDeviceConfig): boolean {
+  const told = ({ agent, parameters, secretsFile }: PowerDeviceConfig) => ({
+    agent,
+    parameters,
+    secretsFile,
+  });
+  return one.node !== other.node && isDeepStrictEqual(told(one), told(other));
 }
 
 function readDevice(

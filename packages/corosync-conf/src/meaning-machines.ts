@@ -21,6 +21,7 @@ export function readMachines(root: ConfSection, findings: Findings): MachinesCon
     memoryPercent: typed.integerOrDefault("memory_percent").value,
     vcpuPercent: typed.integerOrDefault("vcpu_percent").value,
     maximumPerNode: typed.integer("maximum_per_node")?.value ?? null,
+    liveMovesPerNode: typed.integerOrDefault("live_moves_per_node").value,
     storage: sections.flatMap((section) => readStorage(section, findings)),
     sharedMounts: sections.flatMap((section) => readSharedMount(section, findings)),
     together: groups.flatMap(({ placement, members }) => (placement === "together" ? [members] : [])),

@@ -176,6 +176,17 @@ export const OWN_KEYS: readonly ReferenceKey[] = [
     meaning: "How many machines a host may have.",
   },
   {
+    section: "machines",
+    key: "live_moves_per_node",
+    type: { kind: "integer", minimum: 1, maximum: 100 },
+    use: "honoured",
+    default: "2",
+    meaning:
+      "How many live moves a host has part in at a time, from it or to it; the others wait their turn.",
+    tradeOff:
+      "With more, each takes longer on the same network, and a guest that writes faster than its share is sent never arrives.",
+  },
+  {
     section: "machines.storage",
     key: "address",
     type: { kind: "address" },

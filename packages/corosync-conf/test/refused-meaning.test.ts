@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import { type Case, nodes, section, testCases, THREE } from "./refused.ts";
+import { type Case, nodes, section, testCases, THREE, totem } from "./refused.ts";
 
 const NODES: readonly Case[] = [
   { name: "an empty file", text: "", expected: ["f:1:1: the file names no node"] },
@@ -370,9 +370,37 @@ const FENCING: readonly Case[] = [
     ),
     expected: ["f:20:2: node 1 has two devices"],
   },
+  {
+    name: "one device for two nodes",
+    text: section(
+      "fencing",
+      ...["device {", "node: 1", "agent: fence_apc", "ip: 10.0.0.9", "plug: 4", "}"],
+      ...["device {", "node: 2", "agent: fence_apc", "plug: 4", "ip: 10.0.0.9", "}"],
+    ),
+    expected: [
+      "f:22:2: nodes 1 and 2 have the same device, by the same parameters; name each node's own plug",
+    ],
+  },
+  {
+    name: "a watchdog of half a second too much",
+    text: section("fencing", "watchdog {", "timeout: 10500", "}"),
+    expected: ["f:17:11: a watchdog takes whole seconds, not 10500 ms; write a multiple of 1000"],
+  },
+  {
+    name: "a watchdog that bites before the lease is renewed",
+    text: totem("token: 3000").concat("fencing {\n watchdog {\n  timeout: 8000\n }\n}\n"),
+    expected: [
+      "f:20:12: a watchdog of 8000 ms may bite before a lease of 3000 ms is renewed; write 9000 or more",
+    ],
+  },
+  {
+    name: "a watchdog that is no device",
+    text: section("fencing", "watchdog {", "device: watchdog0", "}"),
+    expected: ['f:17:10: "device" cannot be'],
+  },
 ];
 
-describe("refused power devices", () => {
+describe("refused power devices and watchdogs", () => {
   testCases(FENCING);
 });
 

@@ -46,6 +46,7 @@ export const MACHINES: MachinesConfig = {
   memoryPercent: 100,
   vcpuPercent: 400,
   maximumPerNode: null,
+  liveMovesPerNode: 2,
   storage: [STORAGE],
   sharedMounts: [],
   together: [],

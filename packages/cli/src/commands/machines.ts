@@ -223,8 +223,9 @@ export async function moveMachine(
       const tookMs = Math.round(performance.now() - began);
       if (line.node === to && line.movingTo === null && line.state === "running")
         return { json: { vm, node: to, tookMs }, text: `${vm} runs on node ${to}; it took ${tookMs} ms.\n` };
+      const waits = line.blocked === null ? "" : `; ${line.blocked}`;
       if (line.movingTo !== null) begun = true;
-      else if (!begun && tookMs > MOVE_BEGINS_MS) {
+      else if (waits === "" && !begun && tookMs > MOVE_BEGINS_MS) {
         throw new QuorateError(
           "MIGRATION_REFUSED",
           `${vm} stays on node ${line.node ?? "?"}: the move did not begin.`,
@@ -237,7 +238,7 @@ export async function moveMachine(
           `Why: quorate log, or quorate why, on the master (node ${quorum.leader}).`,
         );
       }
-      const now = `${line.state}${line.movingTo === null ? "" : `, moving to node ${line.movingTo}`}`;
+      const now = `${line.state}${line.movingTo === null ? "" : `, moving to node ${line.movingTo}`}${waits}`;
       if (now !== told) progress(`${vm}: ${now}\n`);
       told = now;
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));

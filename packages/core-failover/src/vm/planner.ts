@@ -27,6 +27,8 @@ export interface PlanPolicy {
   vcpuPercent: number;
   /** Machines on one host at most; null for no limit. */
   maximumPerNode: number | null;
+  /** Live moves that a host has part in at a time, from it or to it. */
+  liveMovesPerNode: number;
   /** Machines of one group run on one host. */
   together: readonly (readonly VmId[])[];
   /** Machines of one group run on different hosts. */
@@ -39,6 +41,7 @@ export const OPEN_POLICY: PlanPolicy = {
   memoryPercent: 100,
   vcpuPercent: 400,
   maximumPerNode: null,
+  liveMovesPerNode: 2,
   together: [],
   apart: [],
   blocked: [],

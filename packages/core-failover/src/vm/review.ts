@@ -170,13 +170,16 @@ export function beginMoves(turn: RelocatorTurn): void {
     else if (asked !== undefined && isRefused(turn, entry, newest, asked)) continue;
     const wanted = asked !== undefined || blocked.includes(entry.owner);
     if (!wanted || turn.nowUs < entry.retryAtUs || !isMovable(turn, entry, newest.record)) continue;
+    const isLive = newest.record.move !== "restart" && !entry.moveBroken;
+    if (isLive && waitsForTurn(turn, entry, entry.owner)) continue;
     const target = asked?.to ?? targetOf(turn, entry, newest);
     if (target === null || target === entry.owner) continue;
     if (!canReceive(turn, entry, newest.record, target)) continue;
-    if (newest.record.move === "restart" || entry.moveBroken) {
+    if (!isLive) {
       restartThere(turn, entry, target);
       continue;
     }
+    if (waitsForTurn(turn, entry, target)) continue;
     reign.counter += 1;
     entry.moving = {
       to: target,
@@ -190,6 +193,18 @@ export function beginMoves(turn: RelocatorTurn): void {
     const message = `${vm} is moved live from node ${entry.owner} to node ${target}.`;
     turn.reasons.push({ code: "VM_MOVING", message, facts: { vm, from: entry.owner, to: target } });
   }
+}
+
+/** Network and memory of a host are shared by its live moves: all at once, none would arrive. The next report looks again. */
+function waitsForTurn({ state, reign }: RelocatorTurn, { vm }: Entry, node: NodeId): boolean {
+  const most = state.config.policy.liveMovesPerNode;
+  const under = Object.values(reign.table).filter(
+    ({ owner, moving }) => moving !== null && (owner === node || moving.to === node),
+  );
+  if (under.length < most) return false;
+  const message = `${vm} waits to be moved: node ${node} has ${under.length} live moves under way (live_moves_per_node).`;
+  state.blocked[vm] = { code: "VM_MOVE_WAITS", message, facts: { vm, node } };
+  return true;
 }
 
 /** Waits a little for what stands against a move that was asked for, then drops it: nothing moves long after it was asked. */

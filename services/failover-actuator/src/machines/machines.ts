@@ -312,6 +312,7 @@ export class Machines {
         memoryPercent: machines.memoryPercent,
         vcpuPercent: machines.vcpuPercent,
         maximumPerNode: machines.maximumPerNode,
+        liveMovesPerNode: machines.liveMovesPerNode,
         together: machines.together,
         apart: machines.apart,
         blocked,
