@@ -124,6 +124,7 @@ function besideTheGates(own: KnownMachines | null): Guarantee {
 
 const WATCHDOG_WORDS = {
   armed: (ms: number) => `the watchdog of this host is armed, with ${ms / 1000} s`,
+  missing: () => "the watchdog of this host CANNOT BE USED",
   starving: (ms: number) => `the watchdog of this host IS NOT FED and resets it within ${ms / 1000} s`,
 };
 

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { TermSchema } from "./ballot.ts";
-import { NodeIdSchema } from "./cluster-config.ts";
+import { NodeIdSchema, WatchdogConfigSchema } from "./cluster-config.ts";
 
 /** A machine's name, as libvirt has it. */
 export const VmIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$/);
@@ -72,9 +72,12 @@ export const VmRecordSchema = z.object({
 });
 export type VmRecord = z.infer<typeof VmRecordSchema>;
 
-/** A host's inventory as it lies on its disk, and the number of the newest life of the process that keeps it. */
+/** A host's inventory as it lies on its disk. */
 export const VmInventoryFileSchema = z.object({ records: z.array(VmRecordSchema) });
+/** The number of the newest life of the process that keeps it. */
 export const VmLifeFileSchema = z.object({ incarnation: z.int().min(0) });
+/** The watchdog that this host armed and has not taken down. */
+export const ArmedWatchdogFileSchema = z.object({ watchdog: WatchdogConfigSchema.nullable() });
 
 /**
  * `incoming`: a live migration's target, paused, its memory not yet complete; `incoming-complete`: complete, paused;
@@ -102,6 +105,8 @@ export const CopyReportSchema = z.object({
   confirmed: z.boolean(),
   /** Its host was out of the view since its last confirmation: it may have been relocated meanwhile. */
   wasOut: z.boolean(),
+  /** Its host's watchdog, which was promised for it, is lost: nobody may count on that. */
+  unguarded: z.boolean().optional(),
 });
 export type CopyReport = z.infer<typeof CopyReportSchema>;
 
@@ -135,6 +140,8 @@ export const VmReportSchema = z.object({
   vcpus: z.int().min(0),
   /** Names of storages that this host cannot reach. */
   storageGone: z.array(z.string()),
+  /** The timeout of the watchdog that the host can arm, in microseconds; null: it has none. */
+  watchdogUs: z.int().min(0).nullable().optional(),
 });
 export type VmReport = z.infer<typeof VmReportSchema>;
 

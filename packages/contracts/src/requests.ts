@@ -73,7 +73,7 @@ const MACHINES_SHAPE = {
   powerDevices: z.array(NodeIdSchema).optional(),
   /** This host's watchdog, where one is configured or armed. */
   watchdog: z
-    .object({ timeoutMs: z.int().min(1), state: z.enum(["idle", "armed", "starving"]) })
+    .object({ timeoutMs: z.int().min(1), state: z.enum(["idle", "armed", "starving", "missing"]) })
     .nullable()
     .optional(),
   /** At the master: hosts that are taken for off, on whose word and since when. */

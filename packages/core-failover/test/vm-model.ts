@@ -44,6 +44,10 @@ export interface Host {
   migrating: Map<string, { cancelled: boolean }>;
   /** Resets the host when it runs out. Whose end, as the kernel closes the device, feeds it: a life of the process. */
   watchdog: { timeoutUs: number; untilUs: number; heldBy: number } | null;
+  /** It is gone: nothing arms, feeds or disarms it, and it resets nothing. */
+  isWatchdogDead: boolean;
+  /** How much later than its timeout it bites. */
+  grainUs: number;
 }
 
 export function mulberry(seed: number): () => number {
@@ -158,15 +162,25 @@ export function execute(
     }
     case "migrate-copy":
       return failed("NOT_HERE");
+    case "adopt-watchdog": {
+      const running = host.watchdog;
+      if (running === null) return { kind: "done" };
+      if (host.isWatchdogDead) return failed("WATCHDOG_UNUSABLE");
+      running.heldBy = host.incarnation;
+      feed(host, nowUs);
+      return { kind: "armed", timeoutUs: running.timeoutUs };
+    }
     case "arm-watchdog": {
+      if (host.isWatchdogDead) return failed("WATCHDOG_MISSING");
       // One that runs already is taken over as it is: to set it anew would be to stop it.
       const running = host.watchdog;
       const timeoutUs = running?.timeoutUs ?? step.timeoutUs;
       if (timeoutUs > step.timeoutUs) return failed("WATCHDOG_MISSING");
-      host.watchdog = { timeoutUs, untilUs: running?.untilUs ?? nowUs + timeoutUs, heldBy: host.incarnation };
+      host.watchdog = { timeoutUs, untilUs: running?.untilUs ?? nowUs, heldBy: host.incarnation };
       return feed(host, nowUs) ? { kind: "armed", timeoutUs } : failed("WATCHDOG_MISSING");
     }
     case "feed-watchdog":
+      if (host.isWatchdogDead) return failed("WATCHDOG_UNUSABLE");
       return feed(host, nowUs) ? { kind: "done" } : failed("WATCHDOG_MISSING");
     case "disarm-watchdog":
       host.watchdog = null;
@@ -174,8 +188,8 @@ export function execute(
   }
 }
 
-export function feed({ watchdog }: Host, nowUs: number): boolean {
-  if (watchdog !== null) watchdog.untilUs = nowUs + watchdog.timeoutUs;
+export function feed({ watchdog, grainUs }: Host, nowUs: number): boolean {
+  if (watchdog !== null) watchdog.untilUs = nowUs + watchdog.timeoutUs + grainUs;
   return watchdog !== null;
 }
 

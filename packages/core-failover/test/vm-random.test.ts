@@ -33,15 +33,16 @@ describe("machines under random faults", () => {
 
   it("never run twice where only a watchdog ends them with the lease, and run again when it must have", () => {
     const seeds = 60;
-    const total = { resets: 0, placed: 0 };
+    const total = { resets: 0, takeOvers: 0 };
     for (let seed = 1; seed <= seeds; seed += 1) {
       const world = runWatchdogSchedule(seed);
       expect(world.violations, `seed ${seed}\n${world.log.slice(-40).join("\n")}`).toEqual([]);
       expect(hasConverged(world), `seed ${seed}: ${world.blockedReasons().join("; ")}`).toBe(true);
       total.resets += world.counts.resets;
-      total.placed += world.log.filter((line) => line.includes("VM_WAITS_FOR_RESET")).length;
+      total.takeOvers += world.counts.takeOvers;
     }
     expect(total.resets).toBeGreaterThan(seeds);
-    expect(total.placed).toBeGreaterThan(seeds);
-  }, 60_000);
+    // Some of them after its host was reset and is back: twice as many, and most are by time alone.
+    expect(total.takeOvers).toBeGreaterThan(2 * seeds);
+  }, 120_000);
 });

@@ -79,34 +79,43 @@ export function runProofSchedule(seed: number): VmWorld {
   return world;
 }
 
-const WATCHDOG_US = 2_000_000;
+const WATCHDOG_US = 5_000_000;
+/** A token more than three watchdogs, each a second late, and the fence. */
+const RESET_US = 1_000_000 + 3 * (WATCHDOG_US + 1_000_000);
 
 /**
  * The same machine on hosts with watchdogs and without a word from anybody: rounds in which the host that has it falls
- * silent, its processes crashing and standing still as they like, for shorter and longer than its watchdog takes.
+ * silent, its processes crashing and standing still as they like, for shorter and longer than its watchdog takes; or
+ * loses its watchdog a while before. In every third world one host has none.
  */
 export function runWatchdogSchedule(seed: number): VmWorld {
-  const world = new VmWorld(seed, { watchdogUs: WATCHDOG_US });
+  const world = new VmWorld(seed, (node) => (node === 3 && seed % 3 === 0 ? null : WATCHDOG_US));
   const random = mulberry(seed ^ 0x1b873593);
   world.run(1_000_000);
-  world.define(1 + Math.floor(random() * 3), recordOf(UNGATED, { gated: false }));
+  world.define(1 + Math.floor(random() * 2), recordOf(UNGATED, { gated: false }));
   world.define(1, recordOf("a"));
   world.run(3_000_000);
-  for (let round = 0; round < 5 && world.violations.length === 0; round += 1) {
+  for (let round = 0; round < 4 && world.violations.length === 0; round += 1) {
     world.failShare = random() < 0.5 ? 0 : random() * 0.1;
     const at = whereIs(world, UNGATED) ?? 1 + Math.floor(random() * 3);
     if (random() < 0.3) world.move(UNGATED, 1 + (at % 3));
     world.run(random() * 1_000_000);
-    world.cut([at]);
-    const faults = 1 + Math.floor(random() * 8);
-    for (let each = 0; each < faults && world.violations.length === 0; each += 1) {
-      const kind = random();
-      if (kind < 0.4) world.crash(at);
-      else if (kind < 0.6) world.pause(at, random() * 3_000_000);
-      else if (kind < 0.7) world.endCopy(at, UNGATED);
-      world.run(random() * 1_500_000);
+    const kind = random();
+    if (kind < 0.2) {
+      world.loseWatchdog(at);
+      // Until it is noticed, and what runs there is taken away: a host that falls silent sooner is one fault too many.
+      world.run(WATCHDOG_US + 1_000_000);
     }
-    world.run(random() < 0.5 ? 9_000_000 : random() * 3_000_000);
+    world.lateFeeder = kind > 0.7 ? at : null;
+    world.run(kind > 0.7 ? WATCHDOG_US / 5 : 0);
+    world.cut([at]);
+    if (kind > 0.7) crashLate(world, at);
+    else crashAtRandom(world, at, random);
+    world.run(random() < 0.6 ? RESET_US + 2_000_000 : random() * 3_000_000);
+    if (world.hosts.some(({ node, copies }) => node !== at && copies.has(UNGATED)))
+      world.counts.takeOvers += 1;
+    world.lateFeeder = null;
+    world.host(at).isWatchdogDead = false;
     world.cut([]);
     world.failShare = 0;
     world.run(6_000_000);
@@ -115,6 +124,28 @@ export function runWatchdogSchedule(seed: number): VmWorld {
   while (world.nowUs < calmEndUs && world.violations.length === 0 && !hasConverged(world))
     world.run(1_000_000);
   return world;
+}
+
+function crashAtRandom(world: VmWorld, at: NodeId, random: () => number): void {
+  const faults = 1 + Math.floor(random() * 8);
+  for (let each = 0; each < faults && world.violations.length === 0; each += 1) {
+    const kind = random();
+    if (kind < 0.4) world.crash(at);
+    else if (kind < 0.6) world.pause(at, random() * 2 * WATCHDOG_US);
+    else if (kind < 0.7) world.endCopy(at, UNGATED);
+    world.run((random() * WATCHDOG_US) / 2);
+  }
+}
+
+/** The last that was decided under the lease feeds as late as it can, and the end of its process as late again. */
+function crashLate(world: VmWorld, at: NodeId): void {
+  const host = world.host(at);
+  const fedUntil = () => host.watchdog?.untilUs ?? 0;
+  const first = fedUntil();
+  for (let step = 0; step < 2000 && host.watchdog !== null && fedUntil() === first; step += 1)
+    world.run(10_000);
+  world.run(Math.max(0, fedUntil() - world.nowUs - 20_000));
+  if (host.watchdog !== null) world.crash(at);
 }
 
 function whereIs(world: VmWorld, vm: string): NodeId | undefined {

@@ -1,9 +1,11 @@
+import type { NodeId } from "@quorate/contracts";
 import { describe, expect, it } from "vitest";
 import type { VmOrder, VmRecord } from "../src/index.ts";
 import { Bench, OURS, recordAt } from "./vm-bench.ts";
-import { Desk, OLD, record, SETTLE_US, TOKEN_US } from "./vm-desk.ts";
+import { copy, Desk, OLD, record, SETTLE_US, TOKEN_US } from "./vm-desk.ts";
 
 const WATCHDOG_US = 10_000_000;
+const ERROR = { code: "TOOL_FAILED", message: "No.", hint: "None." };
 const PROMISE = { gated: false, watchdogUs: WATCHDOG_US };
 
 function order(change: Partial<VmRecord> = {}): VmOrder & { kind: "run" } {
@@ -15,6 +17,14 @@ function ordered(change: Partial<VmRecord> = {}, records: VmRecord[] = []): Benc
   const bench = new Bench(records, 1, WATCHDOG_US);
   bench.run(1_200_000);
   bench.say([order(change)]);
+  return bench;
+}
+
+/** A host whose watchdog cannot be armed, with a lease. */
+function unarmed(): Bench {
+  const bench = new Bench([], 1, WATCHDOG_US);
+  bench.failing.add("arm-watchdog");
+  bench.run(1_200_000);
   return bench;
 }
 
@@ -82,9 +92,7 @@ describe("the watchdog of a host", () => {
   });
 
   it("that cannot be armed keeps no machine down that has no promise yet, and gives none", () => {
-    const bench = new Bench([], 1, WATCHDOG_US);
-    bench.failing.add("arm-watchdog");
-    bench.run(1_200_000);
+    const bench = unarmed();
     bench.say([order({ gated: false })]);
     bench.run(300_000);
     expect(bench.kinds()).toContain("start-copy");
@@ -92,23 +100,23 @@ describe("the watchdog of a host", () => {
     expect(bench.reasons).toContain("TOOL_FAILED");
   });
 
-  it.each([
-    ["start", order(PROMISE)],
-    ["receipt", { ...order(PROMISE), kind: "incoming" as const, from: 2 }],
-  ])(
-    "that cannot be armed forbids the %s of a machine with a promise, and says so to the master",
-    (_, say) => {
-      const bench = new Bench([], 1, WATCHDOG_US);
-      bench.failing.add("arm-watchdog");
-      bench.run(1_200_000);
-      bench.say([say]);
-      bench.run(1_000_000);
-      expect(bench.kinds()).not.toContain("start-copy");
-      expect(bench.kinds()).not.toContain("receive-copy");
-      expect(bench.reports.at(-1)?.failures).toMatchObject([{ vm: "a", code: "WATCHDOG_MISSING" }]);
-      expect(saved(bench)).toMatchObject({ ...PROMISE, released: { to: null } });
-    },
-  );
+  it("that cannot be armed forbids the start of a machine with a promise, and says so to the master", () => {
+    const bench = unarmed();
+    bench.say([order(PROMISE)]);
+    bench.run(1_000_000);
+    expect(bench.kinds()).not.toContain("start-copy");
+    expect(bench.reports.at(-1)?.failures).toMatchObject([{ vm: "a", code: "WATCHDOG_MISSING" }]);
+    expect(saved(bench)).toMatchObject({ ...PROMISE, released: { to: null } });
+  });
+
+  it("that cannot be armed forbids its receipt too, and leaves no record: it is its source's", () => {
+    const bench = unarmed();
+    bench.say([{ ...order(PROMISE), kind: "incoming", from: 2 }]);
+    bench.run(1_000_000);
+    expect(bench.kinds()).not.toContain("receive-copy");
+    expect(bench.reports.at(-1)).toMatchObject({ copies: [], records: [] });
+    expect(bench.reports.at(-1)?.failures).toMatchObject([{ placement: OURS, code: "WATCHDOG_MISSING" }]);
+  });
 
   it("keeps its promise although neither the order nor the configuration knows of it any more", () => {
     const earlier = { ...recordAt({ term: 1, number: 5 }), ...PROMISE, released: { to: null } };
@@ -121,23 +129,147 @@ describe("the watchdog of a host", () => {
     expect(saved(bench)).toMatchObject(PROMISE);
   });
 
-  it("is taken over by the next life of the process, under a lease alone, before the machine is resumed", () => {
-    const bench = new Bench([{ ...recordAt(OURS), ...PROMISE }], 2, WATCHDOG_US);
+  it("is needed for a machine with a promise although it lies on this host's disk by now", () => {
+    const bench = unarmed();
+    bench.say([order({ ...PROMISE, storage: "local" })]);
+    bench.run(1_000_000);
+    expect(bench.kinds()).not.toContain("start-copy");
+  });
+
+  it("that could not be armed is tried again for the next machine, however long ago that was", () => {
+    const bench = ordered({ gated: false });
+    bench.state.troubles["watchdog/arm-watchdog"] = { failures: 5, retryAtUs: bench.nowUs, error: ERROR };
+    bench.state.watchdog = null;
+    bench.say([order({ gated: false })]);
+    bench.run(500_000);
+    expect(saved(bench)).toMatchObject(PROMISE);
+    expect(bench.kinds()).toContain("start-copy");
+  });
+
+  it("is not armed for a machine that runs without a promise already", () => {
+    const bench = new Bench([{ ...recordAt(OURS), gated: false }], 2, WATCHDOG_US);
     bench.copies = [{ vm: "a", state: "running" }];
-    bench.failing.add("arm-watchdog");
-    bench.run(1_500_000, "none");
+    bench.run(1_200_000);
+    bench.say([order({ gated: false })]);
+    bench.run(2_000_000);
+    expect(bench.kinds()).toContain("resume-copy");
     expect(watchdog(bench)).toEqual([]);
+  });
+});
+
+describe("the watchdog that an earlier life left armed", () => {
+  const left = (records: VmRecord[]) => {
+    const bench = new Bench(records, 2, WATCHDOG_US);
+    bench.armedUs = WATCHDOG_US;
+    return bench;
+  };
+  const adopted = (bench: Bench) => bench.done.some(({ kind }) => kind === "adopt-watchdog");
+
+  it("is taken over under a lease alone, before the machine is resumed", () => {
+    const bench = left([{ ...recordAt(OURS), ...PROMISE }]);
+    bench.copies = [{ vm: "a", state: "running" }];
+    bench.run(1_500_000, "none");
+    expect(adopted(bench)).toBe(false);
+    expect(bench.reasons).toContain("WATCHDOG_STARVES");
+    bench.held.add("adopt-watchdog");
     bench.run(300_000);
     expect(bench.kinds()).toContain("pause-copy");
     bench.say([order(PROMISE)]);
     bench.run(300_000);
-    expect(watchdog(bench)).toContain("arm-watchdog");
     expect(bench.kinds()).not.toContain("resume-copy");
-    bench.failing.clear();
-    bench.run(3_000_000);
-    bench.say([order(PROMISE)]);
+    bench.held.clear();
     bench.run(300_000);
     expect(bench.kinds()).toContain("resume-copy");
+    expect(bench.state.watchdog?.timeoutUs).toBe(WATCHDOG_US);
+  });
+
+  it("is taken over and down without a lease when nothing here needs it", () => {
+    const bench = left([{ ...recordAt(OURS), ...PROMISE, released: { to: null } }]);
+    bench.run(100_000, "none");
+    expect(watchdog(bench)).toEqual(["disarm-watchdog"]);
+  });
+
+  it("is fed under a lease alone while something runs here of which the records, being lost, say nothing", () => {
+    const bench = left([]);
+    bench.copies = [{ vm: "a", state: "running" }];
+    bench.run(1_500_000, "none");
+    expect(adopted(bench)).toBe(false);
+    bench.run(WATCHDOG_US);
+    expect(watchdog(bench)).toContain("feed-watchdog");
+    expect(watchdog(bench)).not.toContain("disarm-watchdog");
+  });
+
+  it("and that does not stop is fed on", () => {
+    const bench = left([]);
+    bench.failing.add("disarm-watchdog");
+    bench.run(WATCHDOG_US);
+    expect(watchdog(bench).filter((kind) => kind === "feed-watchdog").length).toBeGreaterThanOrEqual(4);
+  });
+});
+
+describe("a machine whose host has lost its watchdog", () => {
+  const lose = (bench: Bench) => {
+    for (const kind of ["feed-watchdog", "adopt-watchdog", "arm-watchdog"] as const) bench.failing.add(kind);
+  };
+
+  it("is ended while the lease runs, and the master is told that nobody may count on a reset", () => {
+    const bench = ordered({ gated: false });
+    bench.run(500_000);
+    expect(bench.copies).toHaveLength(1);
+    lose(bench);
+    bench.held.add("destroy-copy");
+    bench.run(WATCHDOG_US);
+    expect(bench.reports.at(-1)?.copies).toMatchObject([{ vm: "a", unguarded: true }]);
+    expect(bench.reasons).toContain("WATCHDOG_LOST");
+    bench.held.clear();
+    bench.run(2_000_000);
+    expect(bench.copies).toEqual([]);
+    expect(saved(bench)).toMatchObject({ ...PROMISE, released: { to: null } });
+    expect(bench.reports.at(-1)?.failures).toMatchObject([{ code: "WATCHDOG_MISSING" }]);
+  });
+
+  it("is not started if that was between its claim and its start", () => {
+    const bench = new Bench([], 1, WATCHDOG_US);
+    bench.run(1_200_000);
+    bench.say([{ ...order({ gated: false }), waitUs: 5_000_000 }]);
+    bench.run(500_000);
+    expect(saved(bench)).toMatchObject({ ...PROMISE, released: null });
+    lose(bench);
+    bench.run(10_000_000);
+    expect(bench.kinds()).not.toContain("start-copy");
+    expect(saved(bench)?.released).toEqual({ to: null });
+  });
+
+  it("runs on when the watchdog can be taken over again at once", () => {
+    const bench = ordered({ gated: false });
+    bench.run(500_000);
+    bench.armedUs = WATCHDOG_US;
+    bench.failing.add("feed-watchdog");
+    bench.run(3_000_000);
+    bench.failing.clear();
+    bench.run(WATCHDOG_US);
+    expect(bench.copies).toHaveLength(1);
+    expect(bench.kinds()).not.toContain("destroy-copy");
+    expect(bench.state.watchdog).not.toBeNull();
+  });
+
+  it("is not started while its host's watchdog is on its way down", () => {
+    const bench = ordered({ gated: false });
+    bench.run(500_000);
+    bench.copies = [];
+    bench.held.add("disarm-watchdog");
+    bench.say([{ kind: "stop", vm: "a", placement: OURS }]);
+    bench.run(500_000);
+    expect(bench.steps.map(({ step }) => step.kind)).toContain("disarm-watchdog");
+    bench.done = [];
+    bench.say([{ ...order(PROMISE), placement: { term: 1, number: 11 } }]);
+    bench.run(500_000);
+    expect(bench.kinds()).not.toContain("start-copy");
+    bench.held.clear();
+    bench.run(500_000);
+    const kinds = bench.kinds();
+    expect(kinds.indexOf("arm-watchdog")).toBeGreaterThan(-1);
+    expect(kinds.indexOf("arm-watchdog")).toBeLessThan(kinds.indexOf("start-copy"));
   });
 });
 
@@ -150,7 +282,12 @@ function bereft(change: Partial<VmRecord>): Desk {
   return desk;
 }
 
-const RESET_US = Math.ceil((TOKEN_US + 3 * WATCHDOG_US) * 1.02);
+const RESET_US = Math.ceil((TOKEN_US + 3 * (WATCHDOG_US + 1_000_000)) * 1.02);
+
+/** Where it is ordered to run, its own host apart. */
+function elsewhere(desk: Desk): NodeId[] {
+  return desk.runsAt().filter((node) => node !== 2);
+}
 
 describe("a machine on a silent host with a watchdog", () => {
   it("waits until that has reset its host for sure, and settle, and starts elsewhere without anybody's word", () => {
@@ -161,7 +298,51 @@ describe("a machine on a silent host with a watchdog", () => {
     expect(desk.codes).not.toContain("VM_NEEDS_HUMAN");
     desk.go([1, 3], 400_000);
     const given = desk.orderTo(1) ?? desk.orderTo(3);
-    expect(given?.kind === "run" ? given.waitUs : 0).toBeGreaterThan(SETTLE_US - 400_000);
+    if (given?.kind !== "run") throw new Error("it is not given to anybody");
+    expect(given.waitUs).toBeGreaterThan(0);
+    expect(given.waitUs).toBeLessThanOrEqual(Math.ceil(SETTLE_US * 1.02));
+  });
+
+  it("waits for a human's word where that host still speaks of it after its reset", () => {
+    const desk = bereft({});
+    const said = { copies: [copy()], records: [record(PROMISE)], change: {} };
+    desk.hosts.set(2, said);
+    desk.go([1, 2, 3], RESET_US + 2_000_000);
+    expect(elsewhere(desk)).toEqual([]);
+    expect(desk.state.blocked["a"]).toMatchObject({ code: "VM_NEEDS_HUMAN" });
+    expect(desk.state.blocked["a"]?.message).toContain("its watchdog should have reset it");
+    desk.go([1, 3], 2 * RESET_US);
+    expect(elsewhere(desk)).toEqual([]);
+  });
+
+  it("is silent of it for a token before its reset is believed", () => {
+    const desk = bereft({});
+    desk.hosts.set(2, { copies: [copy()], records: [record(PROMISE)], change: {} });
+    desk.go([1, 2, 3], RESET_US - 200_000);
+    desk.go([1, 3], 600_000);
+    expect(elsewhere(desk)).toEqual([]);
+    desk.go([1, 3], 600_000);
+    expect(elsewhere(desk)).toHaveLength(1);
+  });
+
+  it("waits for a human's word where that host said last that its watchdog is lost", () => {
+    const desk = bereft({});
+    desk.hosts.set(2, { copies: [copy({ unguarded: true })], records: [record(PROMISE)], change: {} });
+    desk.go([1, 2, 3], 300_000);
+    desk.go([1, 3], 2 * RESET_US);
+    expect(elsewhere(desk)).toEqual([]);
+    expect(desk.state.blocked["a"]).toMatchObject({ code: "VM_NEEDS_HUMAN" });
+  });
+
+  it("goes to a host that has such a watchdog, and to no other", () => {
+    const desk = bereft({});
+    for (const [node, watchdogUs] of [
+      [1, null],
+      [3, WATCHDOG_US],
+    ] as const)
+      desk.hosts.set(node, { copies: [], records: [], change: { watchdogUs } });
+    desk.go([1, 3], RESET_US + 500_000);
+    expect(desk.runsAt()).toEqual([3]);
   });
 
   it("waits for a human's word on any other silent host, which may have been given it since", () => {

@@ -38,19 +38,23 @@ export class VmWorld {
   readonly violations: string[] = [];
   /** By machine: the execution that its disk belongs to. */
   readonly disks = new Map<string, number>();
-  readonly counts = { starts: 0, resumes: 0, moves: 0, statements: 0, suspends: 0, resets: 0 };
+  readonly counts = { starts: 0, resumes: 0, moves: 0, statements: 0, suspends: 0, resets: 0, takeOvers: 0 };
   /** Machines that pass by every gate. With one of them the world has operators who vouch for hosts that are off. */
   readonly ungated = new Set<string>();
-  /** Each host has a watchdog of so long; null: none has. */
-  readonly watchdogUs: number | null;
+  /** The watchdog of each host. */
+  readonly watchdogUs: (node: NodeId) => number | null;
+  /** Whose feeds are carried out when its watchdog is all but over. */
+  lateFeeder: NodeId | null = null;
+  /** Since when each host's lease and its process run without a break. */
+  readonly #fitSinceUs = new Map<NodeId, number>();
   lossShare = 0;
   failShare = 0;
   slowShare = 0;
   readonly #queue = new EventQueue();
   #cut = new Set<NodeId>();
 
-  constructor(seed: number, options: { watchdogUs: number | null } = { watchdogUs: null }) {
-    this.watchdogUs = options.watchdogUs;
+  constructor(seed: number, watchdogUs: (node: NodeId) => number | null = () => null) {
+    this.watchdogUs = watchdogUs;
     this.random = mulberry(seed);
     this.oracle = new Oracle(NODES, this.random);
     for (const node of NODES) this.hosts.push(this.#boot(node, 1, []));
@@ -121,6 +125,10 @@ export class VmWorld {
       if (host.watchdog === null || this.nowUs < host.watchdog.untilUs) continue;
       this.say(`WATCHDOG ${host.node}`);
       this.counts.resets += 1;
+      // With a lease and a process that runs, whatever is here is fed or taken down.
+      const fitUs = this.nowUs - (this.#fitSinceUs.get(host.node) ?? this.nowUs);
+      if (fitUs > host.watchdog.timeoutUs)
+        this.violations.push(`RESET of node ${host.node}, fit for ${Math.round(fitUs / 1000)} ms`);
       this.powerOff(host.node);
       this.at(1_000_000 + this.random() * 4_000_000, () => this.powerOn(host.node));
     }
@@ -166,6 +174,14 @@ export class VmWorld {
     if (!host.copies.delete(vm)) return;
     this.say(`GUEST ENDS ${vm}@${node}`);
     this.#vm(host, { kind: "changed" });
+  }
+
+  /** It is gone: it resets nothing any more, and nobody is told. */
+  loseWatchdog(node: NodeId): void {
+    this.say(`WATCHDOG GONE ${node}`);
+    const host = this.host(node);
+    host.isWatchdogDead = true;
+    host.watchdog = null;
   }
 
   setStorage(node: NodeId, gone: boolean): void {
@@ -228,13 +244,15 @@ export class VmWorld {
       alive: false,
       pausedUntilUs: 0,
       inbox: [],
-      vms: createVmHostState(hostConfig(node, this.watchdogUs), [], 0, 0),
+      vms: createVmHostState(hostConfig(node, this.watchdogUs(node)), [], 0, 0),
       relocator: createRelocatorState(relocatorConfig(node, 0)),
       clean: null,
       pendingCopySteps: 0,
       storageGone: false,
       migrating: new Map(),
       watchdog: null,
+      isWatchdogDead: false,
+      grainUs: this.random() * 1_000_000,
     };
   }
 
@@ -247,7 +265,7 @@ export class VmWorld {
     host.alive = true;
     host.inbox = [];
     host.clean = null;
-    const config = hostConfig(host.node, this.watchdogUs);
+    const config = hostConfig(host.node, this.watchdogUs(host.node));
     host.vms = createVmHostState(config, host.disk, host.incarnation, this.#clock(host));
     host.relocator = createRelocatorState(relocatorConfig(host.node, this.#clock(host) - 500_000_000));
     if (host.storageGone) this.#vm(host, { kind: "storage", gone: ["san"] });
@@ -373,6 +391,9 @@ export class VmWorld {
     }
     for (const host of this.hosts) {
       const seat = oracle.seat(host.node);
+      const isFit = seat.up && seat.leaseEndUs > this.nowUs && host.alive && this.nowUs >= host.pausedUntilUs;
+      if (!isFit) this.#fitSinceUs.delete(host.node);
+      else if (!this.#fitSinceUs.has(host.node)) this.#fitSinceUs.set(host.node, this.nowUs);
       if (!seat.up) continue;
       const stampUs = this.#clock(host);
       const nodeLeaseEndUs = seat.leaseEndUs === 0 ? 0 : seat.leaseEndUs + host.offsetUs;
@@ -427,7 +448,9 @@ export class VmWorld {
         if (host.incarnation === incarnation) this.#vm(host, { kind: "done", id, outcome });
       });
     };
-    const delayUs = this.#delayOf(step);
+    const delayUs = this.#delayOf(host, step);
+    // Whose steps stand still is not fit.
+    if (delayUs > TOKEN_US) this.#fitSinceUs.set(host.node, this.nowUs + delayUs);
     const carryOut = () => {
       if (host.boot !== boot) return;
       // Only the process itself writes to the device, and not after its end.
@@ -443,10 +466,13 @@ export class VmWorld {
     this.at(delayUs, carryOut);
   }
 
-  #delayOf(step: VmStep): number {
+  #delayOf(host: Host, step: VmStep): number {
     if (step.kind === "inspect-copies") return 20_000;
     // Decided under the lease, and frozen until the watchdog was all but over.
-    if (step.kind === "feed-watchdog" && this.random() < 0.05) return this.random() * (this.watchdogUs ?? 0);
+    const leftUs = (host.watchdog?.untilUs ?? this.nowUs) - this.nowUs;
+    if (step.kind === "feed-watchdog" && this.lateFeeder === host.node)
+      return leftUs - this.random() * 50_000;
+    if (step.kind === "feed-watchdog" && this.random() < 0.05) return this.random() * leftUs;
     return 500 + this.random() * (this.random() < 0.1 ? 300_000 : 20_000);
   }
 

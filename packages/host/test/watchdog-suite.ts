@@ -15,6 +15,9 @@ export async function proveWatchdog(make: () => Watchdog, see: () => Sight): Pro
   const first = make();
   equal(see().armed, false);
   throws(() => first.feed(), { code: "WATCHDOG_MISSING" });
+  equal(first.problem(), null);
+  equal(await first.adopt(), null);
+  equal(see().armed, false);
   first.disarm();
 
   equal(await first.arm(5000), 5000);
@@ -32,6 +35,10 @@ export async function proveWatchdog(make: () => Watchdog, see: () => Sight): Pro
   const second = make();
   await rejects(second.arm(5000), { code: "WATCHDOG_UNUSABLE" });
   deepEqual(see(), { armed: true, timeoutMs: 6000 });
+  equal(await second.adopt(), 6000);
+  deepEqual(see(), { armed: true, timeoutMs: 6000 });
+  await rejects(make().adopt(), { code: "WATCHDOG_UNUSABLE" });
+  second.close();
   equal(await second.arm(8000), 6000);
   second.feed();
   second.disarm();

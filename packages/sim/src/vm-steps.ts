@@ -76,6 +76,8 @@ export function carryOutVm(actuator: ActuatorProcess, actor: VmActor, step: VmSt
         if (migration !== null && migration !== undefined) migration.cancelled = true;
         return DONE;
       });
+    case "adopt-watchdog":
+      return command(() => DONE);
     case "arm-watchdog":
     case "feed-watchdog":
     case "disarm-watchdog":

@@ -37,6 +37,7 @@ export function takeVmOutcome(turn: VmTurn, id: number, outcome: VmOutcome): voi
     case "renewed":
       return applyRenewed(turn, flight, outcome.leaseEndUs);
     case "armed":
+      turn.state.watchdogLooked = true;
       // From when it was asked for: it was fed then, or later.
       turn.state.watchdog = { timeoutUs: outcome.timeoutUs, fedAtUs: flight.startedAtUs };
       return;
@@ -60,6 +61,9 @@ function applyDone(turn: VmTurn, flight: VmFlight): void {
     case "cancel-migration":
     case "arm-watchdog":
       // These answer with what they saw; a migration says itself how it ended.
+      return;
+    case "adopt-watchdog":
+      turn.state.watchdogLooked = true;
       return;
     case "feed-watchdog":
       if (turn.state.watchdog !== null) turn.state.watchdog.fedAtUs = flight.startedAtUs;
@@ -185,12 +189,14 @@ function applyFailed(turn: VmTurn, flight: VmFlight, error: StepError): void {
     case "shut-gates":
     case "reset-storage":
     case "save-records":
+    case "adopt-watchdog":
     case "arm-watchdog":
     case "disarm-watchdog":
       return;
     case "feed-watchdog":
-      // What cannot be fed may have been lost: the next arming finds out.
+      // What cannot be fed may have been lost: taking it over again finds out.
       turn.state.watchdog = null;
+      turn.state.watchdogLooked = false;
       return;
     default:
       assertNever(step);

@@ -1,6 +1,6 @@
 import { assertNever } from "@quorate/contracts";
 import { isClaimed } from "./host-gates.ts";
-import { guardOf, isPromised } from "./host-watchdog.ts";
+import { guardOf, isGuarded, isWatchdogLost } from "./host-watchdog.ts";
 import {
   type HeldOrder,
   isGateShut,
@@ -15,6 +15,7 @@ import {
   comparePlacements,
   compareRecords,
   isGated,
+  isPromised,
   type PlacementName,
   sortedKeys,
   type VmOrder,
@@ -41,6 +42,7 @@ export function planCopies(turn: VmTurn): void {
     const facts = state.vms[vm];
     if (facts === undefined || state.copiesSeenAtUs === null) continue;
     suspendUnconfirmed(turn, facts);
+    endUnguarded(turn, facts);
     if (facts.copy?.state === "ended" || facts.copy?.state === "moved-out") retire(turn, facts);
     releaseWhatIsOver(turn, facts);
   }
@@ -117,7 +119,7 @@ function planRun(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "run" },
   if (!isClaimed(facts) || facts.begun === null || facts.begun.started) return;
   if (nowUs < notBeforeUs) return wakeVmAt(turn, notBeforeUs);
   if (facts.storage === "dirty") return resetStorage(turn, facts);
-  if (!facts.open.storage || facts.record === null) return;
+  if (!facts.open.storage || facts.record === null || !isGuarded(turn, facts.record)) return;
   if (!orderVmStep(turn, key(facts), { kind: "start-copy", vm: facts.vm, record: facts.record })) return;
   facts.begun = { ...facts.begun, started: true };
   facts.copy = { state: "starting", placement: order.placement, sinceUs: nowUs };
@@ -146,12 +148,37 @@ function claimOf(facts: VmFacts, ordered: VmRecord, placement: PlacementName): V
 
 /** The placement comes to nothing here: what was promised of the machine cannot be kept on this host. */
 function refuse(turn: VmTurn, facts: VmFacts, record: VmRecord): void {
-  const { vm, placement } = record;
-  const message = "It is started under a watchdog or not at all, and this host's is not armed.";
+  const { placement } = record;
   facts.record = record;
   facts.begun = { placement, started: true };
   facts.copy = { state: "ended", placement, sinceUs: turn.nowUs };
-  facts.failure = { vm, placement, code: "WATCHDOG_MISSING", message };
+  noteUnguarded(turn, facts, record, placement);
+}
+
+function noteUnguarded(turn: VmTurn, facts: VmFacts, record: VmRecord, placement: PlacementName): void {
+  const promised = Math.round((record.watchdogUs ?? 0) / 1_000_000);
+  const held =
+    turn.state.watchdog === null ? "none" : `${Math.round(turn.state.watchdog.timeoutUs / 1_000_000)} s`;
+  const message = `It runs under a watchdog of ${promised} s at the most or not at all, and this host has ${held}.`;
+  facts.failure = { vm: facts.vm, placement, code: "WATCHDOG_MISSING", message };
+}
+
+/**
+ * What was promised of it is not kept any more: while the lease still runs it is taken away, and the master starts it
+ * where it is kept. Running on it would be a second one when this host falls silent.
+ */
+function endUnguarded(turn: VmTurn, facts: VmFacts): void {
+  const { record, copy, vm } = facts;
+  if (record === null || record.released !== null || !isPromised(record) || !isWatchdogLost(turn)) return;
+  if (copy !== null && !samePlacement(copy.placement, record.placement)) return;
+  if (facts.failure?.code !== "WATCHDOG_MISSING") {
+    const message = `${vm} is ended here: it runs under a watchdog or not at all, and this host's is lost.`;
+    turn.reasons.push({ code: "WATCHDOG_LOST", message, facts: { vm } });
+  }
+  noteUnguarded(turn, facts, record, record.placement);
+  // Its one start is spent, had it begun or not.
+  facts.begun = { placement: record.placement, started: true };
+  retire(turn, facts);
 }
 
 /** Old connections are gone first, then the storage is reachable, then the machine runs; its network comes last. */
@@ -159,7 +186,7 @@ function resume(turn: VmTurn, facts: VmFacts): void {
   const { record } = facts;
   if (!isClaimed(facts) || record === null) return;
   // A new life feeds the watchdog before it lets anything run on that needs it.
-  if (isPromised(record) && turn.state.watchdog === null) return;
+  if (!isGuarded(turn, record)) return;
   if (facts.storage === "dirty") return resetStorage(turn, facts);
   if (facts.open.storage) orderVmStep(turn, key(facts), { kind: "resume-copy", vm: facts.vm });
 }
@@ -187,8 +214,9 @@ function planIncoming(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "in
   const guard = guardOf(turn, record, isGated(record));
   if (guard === "awaited") return;
   if (guard === "missing") {
+    // The machine is its source's: no record of ours says otherwise.
     facts.receiveTried = placement;
-    return refuse(turn, facts, { ...record, placement, released: null });
+    return noteUnguarded(turn, facts, record, placement);
   }
   if (!orderVmStep(turn, key(facts), { kind: "receive-copy", vm: facts.vm, record, from })) return;
   facts.receiveTried = placement;

@@ -1,5 +1,6 @@
 import { compareViews } from "@quorate/contracts";
 import { isGateShut, samePlacement, type VmFacts, type VmTurn, wakeVmAt } from "./host-state.ts";
+import { isUnguarded } from "./host-watchdog.ts";
 import { type CopyReport, sortedKeys, type VmReport } from "./words.ts";
 
 /**
@@ -36,6 +37,7 @@ function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
     memoryMib: state.config.memoryMib,
     vcpus: state.config.vcpus,
     storageGone: state.storageGone,
+    watchdogUs: state.config.watchdogUs,
   };
   for (const vm of sortedKeys(state.vms)) {
     const facts = state.vms[vm];
@@ -44,7 +46,9 @@ function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
     const { saved } = facts;
     if (copy !== null) {
       const confirmed = samePlacement(facts.confirmed, copy.placement) && isReceptive(facts);
-      copies.push({ vm, state: copy.state, placement: copy.placement, confirmed, wasOut: facts.wasOut });
+      const unguarded = isUnguarded(turn, facts) ? { unguarded: true } : {};
+      const { wasOut } = facts;
+      copies.push({ vm, state: copy.state, placement: copy.placement, confirmed, wasOut, ...unguarded });
     } else if (saved !== null && saved.released === null && !isToBegin(facts)) {
       // Gone, but what it sent may still be on its way, or a crash would forget that it is over.
       const { placement } = saved;

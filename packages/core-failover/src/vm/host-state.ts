@@ -44,7 +44,9 @@ export type VmStep =
   /** Done: the source has stopped for good and the target is complete. Failed: the source runs on. */
   | { kind: "migrate-copy"; vm: VmId; to: NodeId }
   | { kind: "cancel-migration"; vm: VmId }
-  /** Answered with what it really takes, never more than asked for. It is fed by that. Done again by each life. */
+  /** Takes over what an earlier life left armed, and feeds it; done: nothing was. */
+  | { kind: "adopt-watchdog" }
+  /** Answered with what it really takes, never more than asked for. It is fed by that. */
   | { kind: "arm-watchdog"; timeoutUs: number }
   | { kind: "feed-watchdog" }
   | { kind: "disarm-watchdog" };
@@ -153,7 +155,9 @@ export interface VmHostState {
   gatesSeen: boolean;
   copiesStale: boolean;
   storageGone: string[];
-  /** Armed by this life. */
+  /** Whether this life knows what an earlier one left armed. */
+  watchdogLooked: boolean;
+  /** Held by this life. */
   watchdog: { timeoutUs: number; fedAtUs: number } | null;
   /** Nobody feeds it: said once. */
   starving: boolean;
@@ -194,6 +198,7 @@ export function createVmHostState(
     gatesSeen: false,
     copiesStale: false,
     storageGone: [],
+    watchdogLooked: false,
     watchdog: null,
     starving: false,
     nextStepId: 1,

@@ -185,10 +185,12 @@ function define(turn: VmTurn, wish: VmDefine, after: VmRecord | null): void {
   const { record } = facts;
   if (after !== null) {
     if (!maySucceed(turn, facts, after)) return;
+    const promises = [after.watchdogUs, wish.watchdogUs].flatMap((promise) => promise ?? []);
     // Under the placement that is over, which nobody starts again: newer than what is said of it elsewhere, and of no
-    // weight against a placement that a master gives later.
+    // weight against a placement that a master gives later. Who was away knows the old promise: it is kept under that name.
     facts.record = {
       ...wish,
+      ...(promises.length === 0 ? {} : { watchdogUs: Math.min(...promises) }),
       placement: after.placement,
       revision: after.revision + 1,
       released: after.released,

@@ -11,7 +11,7 @@ import {
   settledAtUs,
 } from "./survey.ts";
 import { waitFor, waitForHolders, waitForHome } from "./waiting.ts";
-import { sortedKeys, type VmId, type VmRecord } from "./words.ts";
+import { isPromised, sortedKeys, type VmId, type VmRecord } from "./words.ts";
 
 /** Gives every machine that should run, and of which no copy can be left anywhere, to the best host. */
 export function placeAll(turn: RelocatorTurn): void {
@@ -118,7 +118,9 @@ export function planVmOf(
 ): PlanVm {
   const { record } = newest;
   const { nodes } = turn;
-  const reach = nodes.filter((node) => !lacksStorage(turn, node, record));
+  const reach = nodes.filter(
+    (node) => !lacksStorage(turn, node, record) && !lacksWatchdog(turn, node, record),
+  );
   const only = record.storage === "local" ? reach.filter((node) => node === newest.node) : reach;
   return {
     vm: entry.vm,
@@ -136,6 +138,13 @@ export function lacksStorage(turn: RelocatorTurn, node: NodeId, record: VmRecord
   return record.storages.some((storage) => gone.includes(storage));
 }
 
+/** It would refuse the machine: it has no watchdog as short as was promised for it. */
+export function lacksWatchdog(turn: RelocatorTurn, node: NodeId, record: VmRecord): boolean {
+  const ownUs = reportOf(turn, node)?.watchdogUs;
+  if (ownUs === undefined || record.watchdogUs === undefined || !isPromised(record)) return false;
+  return ownUs === null || ownUs > record.watchdogUs;
+}
+
 /** When every candidate lacks the machine's storage, the storage is to blame, not the hosts. */
 function blame(turn: RelocatorTurn, vm: PlanVm, message: string): [string, string] {
   const candidates = candidateNodes(turn);
@@ -148,6 +157,10 @@ function blame(turn: RelocatorTurn, vm: PlanVm, message: string): [string, strin
   }
   const without = candidates.filter(({ node }) => record !== undefined && lacksStorage(turn, node, record));
   const notes = without.map(({ node }) => ` Node ${node} does not reach its storage.`);
+  const unwatched = candidates.filter(
+    ({ node }) => record !== undefined && lacksWatchdog(turn, node, record),
+  );
+  notes.push(...unwatched.map(({ node }) => ` Node ${node} has not the watchdog that was promised for it.`));
   return ["VM_NO_ROOM", message + notes.join("")];
 }
 

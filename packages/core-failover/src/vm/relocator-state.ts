@@ -126,6 +126,8 @@ export interface RelocatorState {
   marker: boolean;
   /** Heard since this host's kernel started. */
   seen: NodeId[];
+  /** When the newest report of each came in, on this clock. */
+  reportedAtUs: Record<NodeId, number>;
   /** When each host was heard last, by heartbeat or by report, on this clock. */
   heardAtUs: Record<NodeId, number>;
   reign: Reign | null;
@@ -162,6 +164,7 @@ export function createRelocatorState(config: RelocatorConfig): RelocatorState {
     replica: [],
     marker: false,
     seen: [],
+    reportedAtUs: {},
     heardAtUs: {},
     reign: null,
     blocked: {},

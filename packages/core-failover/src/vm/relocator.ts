@@ -136,6 +136,7 @@ function take(state: RelocatorState, input: RelocatorInput, nowUs: number): void
         (report.incarnation === known.incarnation && report.sequence > known.sequence);
       if (!newer) return;
       state.reports = { ...state.reports, [report.node]: remembered(report, known) };
+      state.reportedAtUs = { ...state.reportedAtUs, [report.node]: nowUs };
       hear(state, report.node, nowUs);
       return;
     }

@@ -1,7 +1,7 @@
 import type { NodeId } from "@quorate/contracts";
 import { samePlacement } from "./host-state.ts";
 import { plan } from "./planner.ts";
-import { candidateNodes, fixedVms, isFreeBut, lacksStorage, planVmOf } from "./place.ts";
+import { candidateNodes, fixedVms, isFreeBut, lacksStorage, lacksWatchdog, planVmOf } from "./place.ts";
 import { block, type Entry, type RelocatorTurn, wakeRelocatorAt } from "./relocator-state.ts";
 import {
   copyAt,
@@ -238,6 +238,7 @@ function whyNotMoved(
   const nodes = candidateNodes(turn).filter(({ node }) => node === to);
   if (nodes.length === 0) return "that node takes no machines at present";
   if (lacksStorage(turn, to, record)) return "that node does not reach its storage";
+  if (lacksWatchdog(turn, to, record)) return "that node has not the watchdog that was promised for it";
   const { policy } = turn.state.config;
   const vm = planVmOf(turn, { ...entry, tries: [], leavingFor: null }, newest);
   // The operator may part what belongs together: room is what counts.
@@ -282,6 +283,7 @@ function targetOf(
 
 function canReceive(turn: RelocatorTurn, entry: Entry, record: VmRecord, target: NodeId): boolean {
   const candidate = candidateNodes(turn).some(({ node }) => node === target);
-  if (!candidate || lacksStorage(turn, target, record) || entry.owner === null) return false;
+  if (!candidate || entry.owner === null) return false;
+  if (lacksStorage(turn, target, record) || lacksWatchdog(turn, target, record)) return false;
   return isFreeBut(turn, entry.vm, record, [entry.owner]);
 }

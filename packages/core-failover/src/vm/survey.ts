@@ -40,19 +40,29 @@ export function isFencedFor(turn: RelocatorTurn, node: NodeId, record: VmRecord 
   return turn.nowUs >= atUs;
 }
 
+/** Timeouts are whole seconds, and a driver may count one more. */
+const WATCHDOG_GRAIN_US = 1_000_000;
+
 /**
  * By when the watchdog has reset a fenced host, on which the machine was started under one; null where the host itself
  * gave no such promise. What fed it last was decided under the lease, at most a token after the fence by any report;
  * that may have been carried out when the watchdog was all but over, and the end of the process that held it, which
- * feeds it once more, as late again: three times its timeout (ADR 21).
+ * feeds it once more, as late again: three times its timeout (ADR 21). Not before it has been silent of the machine for a
+ * token; null, too, of one that still speaks of it after that.
  */
 export function resetAtUs(turn: RelocatorTurn, node: NodeId, vm: VmId): number | null {
+  const { state, judgement } = turn;
   const newest = newestRecord(turn, vm);
-  const fence = turn.judgement.fences.find((each) => each.node === node);
+  const fence = judgement.fences.find((each) => each.node === node);
   if (newest?.node !== node || newest.record.watchdogUs === undefined) return null;
   if (fence?.verdict !== "yes" || fence.atUs === null) return null;
-  const longestUs = turn.state.config.tokenUs + 3 * newest.record.watchdogUs;
-  return fence.atUs + Math.ceil(longestUs * (1 + 2 * CLOCK_RATE_ERROR));
+  const copy = state.reports[node]?.copies.find((each) => each.vm === vm);
+  if (copy?.unguarded === true) return null;
+  const { tokenUs } = state.config;
+  const longestUs = tokenUs + 3 * (newest.record.watchdogUs + WATCHDOG_GRAIN_US);
+  const resetUs = fence.atUs + Math.ceil(longestUs * (1 + 2 * CLOCK_RATE_ERROR));
+  const saidAtUs = copy === undefined ? 0 : (state.reportedAtUs[node] ?? 0);
+  return saidAtUs > resetUs ? null : Math.max(resetUs, saidAtUs + tokenUs);
 }
 
 export function copyAt(turn: RelocatorTurn, node: NodeId, vm: VmId): CopyReport | null {

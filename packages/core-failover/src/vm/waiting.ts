@@ -1,6 +1,6 @@
 import type { NodeId } from "@quorate/contracts";
 import { block, type RelocatorTurn } from "./relocator-state.ts";
-import { isFenced, isRemoved, resetAtUs } from "./survey.ts";
+import { isFenced, isRemoved, newestRecord, resetAtUs } from "./survey.ts";
 import type { VmId } from "./words.ts";
 
 export function waitFor(turn: RelocatorTurn, vm: VmId, node: NodeId, member: boolean): void {
@@ -36,12 +36,22 @@ export function waitForHolders(turn: RelocatorTurn, vm: VmId, holders: readonly 
     const how = `It waits until that host's watchdog has reset it for sure: ${seconds} s from the fence.`;
     return block(turn, vm, "VM_WAITS_FOR_RESET", `${what} ${how}`, node);
   }
+  const trust = trustOf(turn, node, vm);
   if (!state.config.devices.includes(node)) {
-    const how = `Make sure that the host is off, then say so: quorate node confirm-off ${node}`;
+    const how = `${trust}Make sure that the host is off, then say so: quorate node confirm-off ${node}`;
     return block(turn, vm, "VM_NEEDS_HUMAN", `${what} ${how}`, node);
   }
   const why = reign.attempts[node]?.why ?? null;
   const said =
     why === null ? "" : ` So far: ${why} If you know that it is off: quorate node confirm-off ${node}`;
   block(turn, vm, "VM_WAITS_FOR_DEVICE", `${what} It waits until its power device says off.${said}`, node);
+}
+
+/** What is to be said of a host whose watchdog should have reset it: it still speaks of the machine. */
+function trustOf(turn: RelocatorTurn, node: NodeId, vm: VmId): string {
+  const newest = newestRecord(turn, vm);
+  const copy = turn.state.reports[node]?.copies.find((each) => each.vm === vm);
+  if (newest?.node !== node || newest.record.watchdogUs === undefined || copy === undefined) return "";
+  if (copy.unguarded === true) return "That host had lost its watchdog. ";
+  return "That host still says so, although its watchdog should have reset it. ";
 }

@@ -32,6 +32,11 @@ export function isGated({ gated, started }: VmRecord): boolean {
   return gated && started?.gated !== false;
 }
 
+/** Whoever takes over counts for it on the watchdog of its host. */
+export function isPromised(record: VmRecord): boolean {
+  return record.watchdogUs !== undefined && !isGated(record);
+}
+
 /** By its owner, on an operator's word, and nothing is left of it there. */
 export function isGivenUp({ wanted, released }: VmRecord): boolean {
   return wanted === "undefined" && released !== null && released.to === null;

@@ -42,6 +42,27 @@ class RealWatchdog implements Watchdog {
     this.#options = options;
   }
 
+  problem(): QuorateError | null {
+    if (this.#file !== null) return null;
+    try {
+      this.#judge(this.#read());
+      return null;
+    } catch (error) {
+      if (error instanceof QuorateError) return error;
+      throw error;
+    }
+  }
+
+  async adopt(): Promise<number | null> {
+    if (this.#file === null) {
+      // What is not there any more runs no more. One that runs is not judged: it is fed, or it bites.
+      if (!this.#isThere() || !this.#read().isActive) return null;
+      this.#file = this.#open();
+    }
+    this.feed();
+    return this.#read().timeoutMs;
+  }
+
   async arm(timeoutMs: number): Promise<number> {
     const { device } = this.#options;
     if (this.#file === null) {
@@ -53,8 +74,10 @@ class RealWatchdog implements Watchdog {
     }
     this.feed();
     const { isActive, timeoutMs: setMs } = this.#read();
-    if (!isActive)
+    if (!isActive) {
+      this.close();
       throw unusable(`${device} does not run although it was opened.`, "Try another driver for it.");
+    }
     if (setMs <= timeoutMs) return setMs;
     this.disarm();
     throw tooLong(device, setMs, timeoutMs);
@@ -80,10 +103,10 @@ class RealWatchdog implements Watchdog {
       this.close();
     }
     if (!this.#read().isActive) return;
-    throw unusable(
-      `${device} runs on although it was told to stop.`,
-      "It resets this host: drain it at once.",
-    );
+    this.#file = this.#open();
+    this.feed();
+    const hint = "It is fed on. Stopping Quorate would reset this host: drain it, and reboot it.";
+    throw unusable(`${device} runs on although it was told to stop.`, hint);
   }
 
   close(): void {
@@ -154,6 +177,10 @@ class RealWatchdog implements Watchdog {
     };
   }
 
+  #isThere(): boolean {
+    return statSync(this.#options.device, { throwIfNoEntry: false }) !== undefined;
+  }
+
   /** Where the kernel tells of it. */
   #folder(): string {
     const { device } = this.#options;
@@ -165,7 +192,8 @@ class RealWatchdog implements Watchdog {
       if (major === FIRST_MAJOR && minor === FIRST_MINOR) return join(SYSFS, "watchdog0");
       return join(SYSFS, basename(readlinkSync(`/sys/dev/char/${major}:${minor}`)));
     } catch (error) {
-      const hint = "Load the driver of the board's watchdog, or name its device in fencing.watchdog.";
+      const hint =
+        "Load the driver of the board's watchdog, or name its device in fencing.watchdog. Old drivers (ipmi_watchdog) that /sys/class/watchdog does not show cannot be used.";
       throw missing(`There is no watchdog ${device} on this host (${codeOf(error)}).`, hint);
     }
   }

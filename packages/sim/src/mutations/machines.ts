@@ -360,8 +360,8 @@ export const MACHINES: readonly Mutation[] = [
     edits: [
       {
         file: WATCHDOG,
-        find: 'atRisk.length === 0 || leaseVerdict(state, nowUs) === "yes";',
-        replace: "atRisk.length === 0 || nowUs > 0;",
+        find: 'isIdle || leaseVerdict(state, nowUs) === "yes";',
+        replace: "isIdle || nowUs > 0;",
       },
     ],
     breaks: "safety",
@@ -370,7 +370,22 @@ export const MACHINES: readonly Mutation[] = [
   {
     name: "a-reset-is-waited-for-as-late-as-it-may-come",
     rule: "What fed a watchdog last may have done so when it was all but over, and the end of its process once more: T + 3 x its timeout (ADR 21).",
-    edits: [{ file: SURVEY, find: "+ 3 * newest.record", replace: "+ newest.record" }],
+    edits: [{ file: SURVEY, find: "tokenUs + 3 * (newest", replace: "tokenUs + 2 * (newest" }],
+    breaks: "safety",
+    attempts: OWN_WORLD_WITH_WATCHDOGS,
+  },
+  {
+    name: "a-lost-watchdog-is-told-and-ends-its-machines",
+    rule: "A machine that was promised a watchdog is ended while the lease runs when that cannot be had any more, and until then its host says that nobody may count on it (ADR 21).",
+    edits: [
+      {
+        file: WATCHDOG,
+        find: "export function isWatchdogLost(turn: VmTurn): boolean {",
+        replace:
+          "export function isWatchdogLost(turn: VmTurn): boolean {\n  if (turn.nowUs > 0) return false;",
+      },
+      { file: SURVEY, find: "if (copy?.unguarded === true) return null;", replace: "" },
+    ],
     breaks: "safety",
     attempts: OWN_WORLD_WITH_WATCHDOGS,
   },

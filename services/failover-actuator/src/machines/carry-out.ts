@@ -1,13 +1,8 @@
 import { assertNever, type NodeId, QuorateError, type VmRecord } from "@quorate/contracts";
 import type { VmOutcome, VmStep } from "@quorate/core-failover";
-import {
-  type Hypervisor,
-  type MachineGate,
-  machineNumber,
-  prepareDefinition,
-  type Watchdog,
-} from "@quorate/host";
+import { type Hypervisor, type MachineGate, machineNumber, prepareDefinition } from "@quorate/host";
 import { type Definitions, holdRecord } from "./definitions.ts";
+import type { ConfiguredWatchdog } from "./configured-watchdog.ts";
 import type { GateHolder } from "./gate-holder.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -17,7 +12,7 @@ export interface MachineDoors {
   readonly holder: GateHolder;
   readonly store: RecordStore;
   readonly definitions: Definitions;
-  readonly watchdog: Watchdog;
+  readonly watchdog: ConfiguredWatchdog;
   /** Where the libvirtd of another node takes live moves. */
   migrationTarget(node: NodeId): { address: string; port: number } | null;
   /** Nodes that may have what a record names, the likeliest first. */
@@ -98,6 +93,10 @@ async function perform(step: VmStep, doors: MachineDoors): Promise<VmOutcome> {
     case "cancel-migration":
       await hypervisor.cancelMigration(step.vm);
       return DONE;
+    case "adopt-watchdog": {
+      const timeoutMs = await doors.watchdog.adopt();
+      return timeoutMs === null ? DONE : { kind: "armed", timeoutUs: timeoutMs * 1000 };
+    }
     case "arm-watchdog":
       return {
         kind: "armed",
@@ -107,7 +106,7 @@ async function perform(step: VmStep, doors: MachineDoors): Promise<VmOutcome> {
       doors.watchdog.feed();
       return DONE;
     case "disarm-watchdog":
-      doors.watchdog.disarm();
+      await doors.watchdog.disarm();
       return DONE;
     default:
       return assertNever(step);

@@ -25,7 +25,7 @@ import { Machines, type MachinesSettings } from "./machines.ts";
 import { type KeptRecord, newestRecords } from "./newest-records.ts";
 import { RecordStore } from "./record-store.ts";
 import { serveMachines } from "./serve-machines.ts";
-import { maintenanceCheckMs, settingsOf } from "./settings.ts";
+import { lookAgainMs, settingsOf } from "./settings.ts";
 import { switchOff } from "./switch-off.ts";
 import { StorageWatcher } from "./storage-watcher.ts";
 
@@ -77,7 +77,10 @@ export class MachineRoom {
     this.definitions = new Definitions(store, (digest, node) => this.#askForDefinition(digest, node));
     this.definitions.configure(settings.machines.sharedMounts);
     const watchdog = (config: WatchdogConfig) => drivers.watchdog(config);
-    this.#watchdog = new ConfiguredWatchdog(() => this.#config.watchdog, watchdog);
+    this.#watchdog = new ConfiguredWatchdog(() => this.#config.watchdog, watchdog, {
+      read: () => store.readArmedWatchdog(logger),
+      write: (armed) => store.writeArmedWatchdog(armed),
+    });
     const doors = {
       watchdog: this.#watchdog,
       hypervisor: this.hypervisor,
@@ -96,7 +99,7 @@ export class MachineRoom {
     const boottime = new BoottimeJumpDetector();
     const { records, lost } = store.readRecords(logger);
     this.machines = new Machines({
-      settings,
+      settings: this.#withWatchdog(settings),
       records,
       incarnation,
       nowUs: monotonicUs,
@@ -157,9 +160,23 @@ export class MachineRoom {
     this.#config = config;
     this.holder.configure(settings.machines.storage);
     this.definitions.configure(settings.machines.sharedMounts);
-    this.machines.configure(settings);
+    this.machines.configure(this.#withWatchdog(settings));
     this.#reviewRecords();
     this.#followMaintenance(wallMs);
+  }
+
+  /** What speaks against this host's watchdog, before a machine needs it; null: nothing, or none is configured. */
+  get watchdogProblem(): QuorateError | null {
+    return this.#watchdog.problem();
+  }
+
+  get watchdogTimeoutMs(): number | null {
+    return this.#config.watchdog?.timeoutMs ?? null;
+  }
+
+  /** One that cannot be armed is none, to whoever looks for a host for a machine that needs it. */
+  #withWatchdog(settings: MachinesSettings): MachinesSettings {
+    return this.watchdogProblem === null ? settings : { ...settings, watchdog: null };
   }
 
   /**
@@ -168,7 +185,7 @@ export class MachineRoom {
    */
   #followMaintenance(wallMs: number): void {
     clearTimeout(this.#maintenanceTimer);
-    const delayMs = maintenanceCheckMs(this.#config, wallMs);
+    const delayMs = lookAgainMs(this.#config, wallMs);
     if (delayMs === null || this.#closed) return;
     this.#maintenanceTimer = setTimeout(() => this.configure(this.#config), delayMs);
   }
@@ -204,12 +221,11 @@ export class MachineRoom {
 
   /** The section was deleted: machines are nobody's business here any more, and nothing of ours is in their way. */
   async giveUp(): Promise<void> {
+    // Nothing arms it, or loads a gate, any more.
+    await this.machines.stop();
+    await this.#watchdog.disarm();
     await this.#gate.unload();
-    try {
-      this.#watchdog.disarm();
-    } finally {
-      await this.close();
-    }
+    await this.close();
   }
 
   #listen(): void {

@@ -19,6 +19,8 @@ export class MachinesPart {
   readonly #options: MachineRoomOptions;
   #config: ClusterConfig;
   #room: MachineRoom | null = null;
+  /** Given up, and not out of the way yet. */
+  #leaving: MachineRoom | null = null;
   /** The newest of each: a room that opens after a restart has no time to wait for the next. */
   #grant: GrantMessage | null = null;
   #quorum: QuorumMessage | null = null;
@@ -72,13 +74,15 @@ export class MachinesPart {
     const wanted = this.#config.machines !== undefined && !this.#closed;
     const room = this.#room;
     try {
-      if (wanted && room !== null) room.configure(this.#config);
-      else if (wanted) await this.#open();
-      else if (room !== null && !this.#closed) {
+      if (!wanted && room !== null && !this.#closed) {
+        this.#leaving = room;
         this.#room = null;
         this.#unhear();
-        await room.giveUp();
       }
+      await this.#leaving?.giveUp();
+      this.#leaving = null;
+      if (wanted && this.#room !== null) this.#room.configure(this.#config);
+      else if (wanted) await this.#open();
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
       this.#options.logger.error({ code: error.code, hint: error.hint }, error.message);

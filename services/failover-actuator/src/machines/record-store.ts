@@ -2,7 +2,14 @@ import { mkdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { QuorateError, VmInventoryFileSchema, VmLifeFileSchema, type VmRecord } from "@quorate/contracts";
+import {
+  ArmedWatchdogFileSchema,
+  QuorateError,
+  VmInventoryFileSchema,
+  VmLifeFileSchema,
+  type VmRecord,
+  type WatchdogConfig,
+} from "@quorate/contracts";
 import {
   type Logger,
   readStateFile,
@@ -63,6 +70,18 @@ export class RecordStore {
   /** Durable when it resolves. Throws QuorateError DISK_FULL. */
   async writeRecords(records: readonly VmRecord[]): Promise<void> {
     await writeStateFile(join(this.#folder, "records.state"), { records });
+  }
+
+  /** The watchdog that was armed last and not taken down, by this life or an earlier one; null: none, or nobody knows. */
+  readArmedWatchdog(logger: Logger): WatchdogConfig | null {
+    const { state, refused } = takeStateFile(join(this.#folder, "watchdog.state"), ArmedWatchdogFileSchema);
+    if (refused !== null) logger.error({ code: refused.code, hint: refused.hint }, refused.message);
+    return state?.watchdog ?? null;
+  }
+
+  /** Durable when it resolves. Throws QuorateError DISK_FULL. */
+  async writeArmedWatchdog(watchdog: WatchdogConfig | null): Promise<void> {
+    await writeStateFile(join(this.#folder, "watchdog.state"), { watchdog });
   }
 
   /** The definition of that digest; null when it is not here, or not whole any more. */

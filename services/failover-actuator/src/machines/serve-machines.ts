@@ -60,15 +60,31 @@ function describe(room: MachineRoom) {
       why,
     })),
     watchdog: watchdogOf(room),
-    problems: [...problemsOf(room), ...room.storages.problems, ...deviceProblems(room)],
+    problems: [
+      ...problemsOf(room),
+      ...watchdogProblems(room),
+      ...room.storages.problems,
+      ...deviceProblems(room),
+    ],
   };
 }
 
-function watchdogOf({ machines: { host } }: MachineRoom) {
+function watchdogOf({ machines: { host }, watchdogTimeoutMs, watchdogProblem }: MachineRoom) {
+  if (host.watchdog === null && watchdogProblem !== null && watchdogTimeoutMs !== null)
+    return { timeoutMs: watchdogTimeoutMs, state: "missing" as const };
   const timeoutUs = host.watchdog?.timeoutUs ?? host.config.watchdogUs;
   if (timeoutUs === null) return null;
   const state = host.starving ? ("starving" as const) : ("armed" as const);
   return { timeoutMs: timeoutUs / 1000, state: host.watchdog === null ? ("idle" as const) : state };
+}
+
+function watchdogProblems({ watchdogProblem: problem, machines: { host } }: MachineRoom): Reason[] {
+  // What was tried, and why it failed, is said by the attempt.
+  const isTried = Object.keys(host.troubles).some((name) => name.startsWith("watchdog/"));
+  if (problem === null || isTried) return [];
+  return [
+    { code: problem.code, message: `${problem.message} ${problem.hint}`, facts: { subject: "watchdog" } },
+  ];
 }
 
 /** What does not succeed at present, in the order of the steps' names. */

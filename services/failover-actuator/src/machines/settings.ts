@@ -22,12 +22,12 @@ export function settingsOf(config: ClusterConfig, node: NodeId, wallMs: number):
   };
 }
 
-/** In how long a maintenance may be over; null when no node is in maintenance. */
-export function maintenanceCheckMs({ nodes }: ClusterConfig, wallMs: number): number | null {
+/** In how long a maintenance may be over, or a watchdog's driver loaded; null when neither can be. */
+export function lookAgainMs({ nodes, watchdog }: ClusterConfig, wallMs: number): number | null {
   const left = nodes
     .map(({ maintenanceUntil }) => endsInMs(maintenanceUntil, wallMs))
     .filter((endsMs) => endsMs > 0);
-  return left.length === 0 ? null : Math.min(LOOK_AGAIN_MS, ...left);
+  return left.length === 0 && watchdog === undefined ? null : Math.min(LOOK_AGAIN_MS, ...left);
 }
 
 function endsInMs(maintenanceUntil: string | undefined, wallMs: number): number {
