@@ -56,7 +56,9 @@ export function machineLines(own: KnownMachines, master: KnownMachines | null): 
         storage: record.storage,
         obstacles: obstaclesOf(own, master, record),
         hasDevice: own.powerDevices?.includes(node ?? newest.node) === true,
-        watchdogS: record.watchdogUs === undefined ? null : record.watchdogUs / 1_000_000,
+        // Lost, it promises nothing.
+        watchdogS:
+          record.watchdogUs === undefined || copy?.unguarded === true ? null : record.watchdogUs / 1_000_000,
         movingTo: entry?.movingTo ?? null,
         troubles: troublesOf(reports, node, record),
         blocked,
@@ -128,7 +130,7 @@ export function proofNeeded(line: MachineLine): string | null {
   const silent = `when node ${host} is silent`;
   if (hasDevice) return `${silent}, its power device switches it off first`;
   if (watchdogS !== null)
-    return `${silent}, it waits until the watchdog has reset that host for sure, a token and ${3 * watchdogS} s`;
+    return `${silent}, it waits until the watchdog has reset that host for sure, a token and ${3 * (watchdogS + 1)} s`;
   return `${silent}, it waits until you switch it off and say so: quorate node confirm-off ${host}`;
 }
 

@@ -104,7 +104,7 @@ function besideTheGates(own: KnownMachines | null): Guarantee {
   const name = "machines beside the gates";
   if (devices.length === 0 && own?.watchdog != null) {
     const seconds = own.watchdog.timeoutMs / 1000;
-    const detail = `${NOT_HELD}: where they were started under a watchdog it resets their silent host, ${seconds} s after the lease; the others wait for your word.`;
+    const detail = `${NOT_HELD}: where they were started under a watchdog it resets their silent host, and ${3 * (seconds + 1)} s and a token after the fence they start elsewhere; the others wait for your word.`;
     return { name, inForce: false, detail };
   }
   if (devices.length === 0) {

@@ -205,10 +205,10 @@ describe("machines in the status", () => {
     const own = known({ reports: [report(4, [raw], ["raw"])], watchdog });
     const [line] = machineLines(own, own);
     expect(line === undefined ? "" : relocatable(line)).toBe("by watchdog");
-    expect(line === undefined ? "" : proofNeeded(line)).toContain("a token and 30 s");
+    expect(line === undefined ? "" : proofNeeded(line)).toContain("a token and 33 s");
     const rows = machineRows(machinesStatus(said(own)));
     expect(rows).toContain("the watchdog of this host IS NOT FED and resets it within 10 s");
-    expect(machineGuarantees(said(own)).at(-1)?.detail).toContain("10 s after the lease");
+    expect(machineGuarantees(said(own)).at(-1)?.detail).toContain("33 s and a token after the fence");
   });
 
   it("are fenced by what is truly in force, which is said", () => {

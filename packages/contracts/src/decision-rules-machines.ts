@@ -99,13 +99,18 @@ export const MACHINE_DECISIONS = {
   },
   WATCHDOG_FED: {
     weight: "important",
-    rule: "Under a lease the watchdog is fed.",
-    otherwise: "No lease: then the host is reset.",
+    rule: "Under a lease, or with nothing here that needs it, the watchdog is fed or taken down.",
+    otherwise: "No lease, and a machine that no gate holds: then the host is reset.",
   },
   WATCHDOG_MISSING: {
     weight: "important",
     rule: "A machine that was started under a watchdog once is started under one or not at all: others may still count on it.",
     otherwise: "A host whose watchdog can be armed.",
+  },
+  WATCHDOG_LOST: {
+    weight: "important",
+    rule: "A machine that was promised a watchdog is ended while the lease runs when its host's cannot be fed or armed any more: others count on the reset.",
+    otherwise: "A watchdog that can be had again within three attempts.",
   },
   HOST_OFF_ORDERED: {
     weight: "important",

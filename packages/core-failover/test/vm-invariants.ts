@@ -1,3 +1,4 @@
+import type { NodeId } from "@quorate/contracts";
 import type { VmStep } from "../src/index.ts";
 import { type Host, isOnlyLooking, openGate } from "./vm-model.ts";
 import { TOKEN_US } from "./vm-oracle.ts";
@@ -50,4 +51,13 @@ export function checkGates(world: VmWorld): void {
       }
     }
   }
+}
+
+/** Where the machine runs with its network open. */
+export function runningAt(world: VmWorld, vm: string): NodeId[] {
+  return world.hosts
+    .filter(
+      (host) => host.copies.get(vm)?.state === "running" && openGate(host, vm, world.nowUs)?.network === true,
+    )
+    .map(({ node }) => node);
 }

@@ -1,4 +1,5 @@
 import type { NodeId } from "@quorate/contracts";
+import { runningAt } from "./vm-invariants.ts";
 import { mulberry, recordOf } from "./vm-model.ts";
 import { VmWorld } from "./vm-world.ts";
 
@@ -154,7 +155,7 @@ function whereIs(world: VmWorld, vm: string): NodeId | undefined {
 
 export function hasConverged(world: VmWorld): boolean {
   const vms = world.ungated.size > 0 ? ["a", UNGATED] : VMS;
-  return vms.every((vm) => world.runningAt(vm).length === 1);
+  return vms.every((vm) => runningAt(world, vm).length === 1);
 }
 
 function fault(world: VmWorld, random: () => number, pick: () => NodeId): void {

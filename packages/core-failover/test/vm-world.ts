@@ -211,16 +211,6 @@ export class VmWorld {
     }
   }
 
-  /** Where the machine runs with its network open. */
-  runningAt(vm: string): NodeId[] {
-    return this.hosts
-      .filter(
-        (host) =>
-          host.copies.get(vm)?.state === "running" && openGate(host, vm, this.nowUs)?.network === true,
-      )
-      .map(({ node }) => node);
-  }
-
   blockedReasons(): string[] {
     return this.hosts.flatMap((host) =>
       Object.values(host.relocator.blocked).map((reason) => `${reason.code}: ${reason.message}`),
