@@ -84,7 +84,9 @@ function troublesOf(reports: readonly VmReport[], node: NodeId | null, record: V
   const report = reports.find((each) => each.node === node);
   if (report === undefined || record.wanted !== "running") return [];
   const gone = record.storages.filter((storage) => report.storageGone.includes(storage));
-  return gone.map((storage) => `its storage ${storage} does not answer node ${report.node}`);
+  const silent =
+    report.hypervisorSilent === true ? [`the hypervisor of node ${report.node} does not answer`] : [];
+  return [...silent, ...gone.map((storage) => `its storage ${storage} does not answer node ${report.node}`)];
 }
 
 function stateOf(copy: CopyReport | undefined): string {

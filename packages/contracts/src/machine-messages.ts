@@ -140,6 +140,8 @@ export const VmReportSchema = z.object({
   vcpus: z.int().min(0),
   /** Names of storages that this host cannot reach. */
   storageGone: z.array(z.string()),
+  /** Its hypervisor does not say what is here: nothing is given to this host. */
+  hypervisorSilent: z.boolean().optional(),
   /** The timeout of the watchdog that the host can arm, in microseconds; null: it has none. */
   watchdogUs: z.int().min(0).nullable().optional(),
 });

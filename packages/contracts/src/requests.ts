@@ -69,6 +69,8 @@ const MACHINES_SHAPE = {
   ),
   /** At the master: why each machine that should run does not. */
   blocked: z.array(z.object({ vm: VmIdSchema, reason: ReasonSchema })),
+  /** At the master: why the newest move of a machine that was asked for came to nothing. */
+  refusedMoves: z.array(z.object({ vm: VmIdSchema, to: NodeIdSchema, why: z.string() })).optional(),
   /** Hosts that a power device can switch off, as this node's configuration has them. */
   powerDevices: z.array(NodeIdSchema).optional(),
   /** This host's watchdog, where one is configured or armed. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { copy, record, standing, Desk, TOKEN_US } from "./vm-desk.ts";
 import { recordOf } from "./vm-model.ts";
+import { runningAt } from "./vm-invariants.ts";
 import { VmWorld } from "./vm-world.ts";
 
 describe("a machine that no gate held when it was started", () => {
@@ -9,7 +10,7 @@ describe("a machine that no gate held when it was started", () => {
     world.run(1_000_000);
     world.define(2, recordOf("u", { gated: false }));
     world.run(4_000_000);
-    const [at] = world.runningAt("u");
+    const [at] = runningAt(world, "u");
     if (at === undefined) throw new Error("it does not run");
     world.define(at, recordOf("u", { gated: true }));
     world.run(1_000_000);

@@ -451,7 +451,10 @@ export class VmWorld {
       }
       if (step.kind === "migrate-copy") return this.#migrate(host, step.vm, step.to, answer);
       const failing = this.random() < this.failShare;
-      answer(failing ? failed("TOOL_FAILED") : this.#execute(host, step, issuedAtUs));
+      const { nowUs, disks } = this;
+      const outcome = failing ? failed("TOOL_FAILED") : execute(host, step, { nowUs, issuedAtUs, disks });
+      if (step.kind === "pause-copy" && outcome.kind === "done") this.counts.suspends += 1;
+      answer(outcome);
     };
     this.at(delayUs, carryOut);
   }
@@ -464,13 +467,6 @@ export class VmWorld {
       return leftUs - this.random() * 50_000;
     if (step.kind === "feed-watchdog" && this.random() < 0.05) return this.random() * leftUs;
     return 500 + this.random() * (this.random() < 0.1 ? 300_000 : 20_000);
-  }
-
-  #execute(host: Host, step: VmStep, issuedAtUs: number): VmOutcome {
-    const { nowUs, disks } = this;
-    const outcome = execute(host, step, { nowUs, issuedAtUs, disks });
-    if (step.kind === "pause-copy" && outcome.kind === "done") this.counts.suspends += 1;
-    return outcome;
   }
 
   #migrate(host: Host, vm: string, to: NodeId, answer: (outcome: VmOutcome) => void): void {

@@ -221,6 +221,14 @@ export async function moveMachine(
       const { own, master } = await lookAround(bus, nodeId);
       const line = lineOf(machineLines(own, master), vm);
       const tookMs = Math.round(performance.now() - began);
+      const refused = master?.refusedMoves?.find((each) => each.vm === vm && each.to === to);
+      if (refused !== undefined && line.movingTo === null) {
+        throw new QuorateError(
+          "MIGRATION_REFUSED",
+          `${vm} stays on node ${line.node ?? "?"} and is not moved to node ${to}: ${refused.why}.`,
+          `See: quorate vm show ${vm}`,
+        );
+      }
       if (line.node === to && line.movingTo === null && line.state === "running")
         return { json: { vm, node: to, tookMs }, text: `${vm} runs on node ${to}; it took ${tookMs} ms.\n` };
       const waits = line.blocked === null ? "" : `; ${line.blocked}`;

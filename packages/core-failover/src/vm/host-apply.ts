@@ -1,6 +1,7 @@
 import { assertNever } from "@quorate/contracts";
 import { renews } from "./host-gates.ts";
 import { nameOf } from "./host-copies.ts";
+import { forgetWatchdogTroubles } from "./host-watchdog.ts";
 import {
   countVm,
   leaseVerdict,
@@ -38,6 +39,7 @@ export function takeVmOutcome(turn: VmTurn, id: number, outcome: VmOutcome): voi
       return applyRenewed(turn, flight, outcome.leaseEndUs);
     case "armed":
       turn.state.watchdogLooked = true;
+      forgetWatchdogTroubles(turn);
       // From when it was asked for: it was fed then, or later.
       turn.state.watchdog = { timeoutUs: outcome.timeoutUs, fedAtUs: flight.startedAtUs };
       return;

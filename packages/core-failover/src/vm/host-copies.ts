@@ -5,6 +5,7 @@ import {
   type HeldOrder,
   isGateShut,
   leaseVerdict,
+  LOOK_KEY,
   orderVmStep,
   samePlacement,
   type VmFacts,
@@ -31,7 +32,7 @@ export function planCopies(turn: VmTurn): void {
   const lookAtUs = (state.copiesSeenAtUs ?? 0) + Math.max(LOOK_AT_LEAST_US, 5 * turn.timing.tokenUs);
   if (state.copiesSeenAtUs !== null) wakeVmAt(turn, lookAtUs);
   if (state.copiesSeenAtUs === null || state.copiesStale || turn.nowUs >= lookAtUs) {
-    orderVmStep(turn, "copies-look", { kind: "inspect-copies" });
+    orderVmStep(turn, LOOK_KEY, { kind: "inspect-copies" });
   }
   for (const vm of sortedKeys(state.orders)) {
     const held = state.orders[vm];
@@ -126,7 +127,7 @@ function planRun(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "run" },
   facts.failure = null;
   turn.reasons.push({
     code: "VM_STARTED",
-    message: `${facts.vm} is started here under placement ${nameOf(order.placement)}.`,
+    message: `${facts.vm} is being started here under placement ${nameOf(order.placement)}.`,
     facts: { vm: facts.vm },
   });
 }

@@ -1,7 +1,9 @@
 import { compareViews } from "@quorate/contracts";
-import { isGateShut, samePlacement, type VmFacts, type VmTurn, wakeVmAt } from "./host-state.ts";
+import { isGateShut, LOOK_KEY, samePlacement, type VmFacts, type VmTurn, wakeVmAt } from "./host-state.ts";
 import { isUnguarded } from "./host-watchdog.ts";
 import { type CopyReport, sortedKeys, type VmReport } from "./words.ts";
+
+const SILENT_AFTER_US = 3_000_000;
 
 /**
  * Says what is here, on every change and every T/2. Not before this life has looked: a host that has not looked has
@@ -38,6 +40,7 @@ function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
     vcpus: state.config.vcpus,
     storageGone: state.storageGone,
     watchdogUs: state.config.watchdogUs,
+    ...(isHypervisorSilent(turn) ? { hypervisorSilent: true } : {}),
   };
   for (const vm of sortedKeys(state.vms)) {
     const facts = state.vms[vm];
@@ -58,6 +61,16 @@ function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
     if (failure !== null) body.failures.push(failure);
   }
   return body;
+}
+
+/** It fails to say what is here, or takes long for it. What is ordered of it would wait as long. */
+function isHypervisorSilent(turn: VmTurn): boolean {
+  const { state, nowUs } = turn;
+  if (state.troubles[`${LOOK_KEY}/inspect-copies`] !== undefined) return true;
+  const flight = state.flights[LOOK_KEY];
+  if (flight === undefined) return false;
+  wakeVmAt(turn, flight.startedAtUs + SILENT_AFTER_US);
+  return nowUs >= flight.startedAtUs + SILENT_AFTER_US;
 }
 
 /** The source of a live move may send when its target can look at its storage, and not before. */

@@ -88,6 +88,10 @@ export interface VmHostConfig {
   watchdogUs: number | null;
 }
 
+export const WATCHDOG_KEY = "watchdog";
+export const LOOK_KEY = "copies-look";
+const FORGOTTEN_AFTER_US = 30_000_000;
+
 export interface HeldOrder {
   order: VmOrder;
   /** A start waits for it. */
@@ -317,6 +321,15 @@ export function noteVmTrouble(turn: VmTurn, key: string, step: VmStep, error: St
   if (failures > 1) return;
   const facts = { step: step.kind, subject: key, remedy: error.hint };
   turn.reasons.push({ code: error.code, message: error.message, facts });
+}
+
+/** What was not tried again when it could have been is not wanted any more. The watchdog's last until it is not needed. */
+export function forgetTroubles({ state, nowUs }: VmTurn): void {
+  for (const [name, { retryAtUs }] of Object.entries(state.troubles)) {
+    const key = name.slice(0, name.lastIndexOf("/"));
+    const isOver = state.flights[key] === undefined && nowUs > retryAtUs + FORGOTTEN_AFTER_US;
+    if (isOver && key !== WATCHDOG_KEY) delete state.troubles[name];
+  }
 }
 
 export function countVm(turn: VmTurn, name: string): void {

@@ -4,6 +4,7 @@ import {
   samePlacement,
   type VmFacts,
   type VmTurn,
+  WATCHDOG_KEY,
   wakeVmAt,
 } from "./host-state.ts";
 import { isGated, isPromised, sortedKeys, type VmRecord } from "./words.ts";
@@ -52,7 +53,7 @@ export function isWatchdogLost(turn: VmTurn): boolean {
 /** What runs here without the watchdog that was promised: nobody may count on the reset of this host. */
 export function isUnguarded({ state }: VmTurn, { record, copy }: VmFacts): boolean {
   if (copy === null || record === null || !isPromised(record) || state.watchdog !== null) return false;
-  return STEPS.some((step) => state.troubles[`watchdog/${step}`] !== undefined);
+  return STEPS.some((step) => state.troubles[`${WATCHDOG_KEY}/${step}`] !== undefined);
 }
 
 const STEPS = ["adopt-watchdog", "arm-watchdog"] as const;
@@ -60,7 +61,7 @@ const STEPS = ["adopt-watchdog", "arm-watchdog"] as const;
 /** An attempt failed so often, and the next one is not due yet. */
 function isTroubled({ state, nowUs }: VmTurn, failures: number): boolean {
   return STEPS.some((step) => {
-    const trouble = state.troubles[`watchdog/${step}`];
+    const trouble = state.troubles[`${WATCHDOG_KEY}/${step}`];
     return trouble !== undefined && trouble.failures >= failures && nowUs < trouble.retryAtUs;
   });
 }
@@ -70,7 +71,7 @@ function isShortEnough({ state: { watchdog } }: VmTurn, promisedUs: number | und
 }
 
 function isBeingDisarmed({ state }: VmTurn): boolean {
-  return state.flights["watchdog"]?.step.kind === "disarm-watchdog";
+  return state.flights[WATCHDOG_KEY]?.step.kind === "disarm-watchdog";
 }
 
 /** Something runs here, or may be started any moment, that only the watchdog ends with the lease. */
@@ -110,21 +111,27 @@ export function planWatchdog(turn: VmTurn): void {
   if (!mayFeed) return;
   const { watchdog } = state;
   if (!state.watchdogLooked) {
-    orderVmStep(turn, "watchdog", { kind: "adopt-watchdog" });
+    orderVmStep(turn, WATCHDOG_KEY, { kind: "adopt-watchdog" });
     return;
   }
   if (watchdog === null) {
     const promises = atRisk.flatMap(({ record, saved }) => [record?.watchdogUs, saved?.watchdogUs]);
     const needs = [...promises.flatMap((promise) => promise ?? []), ...awaited];
-    if (needs.length > 0)
-      orderVmStep(turn, "watchdog", { kind: "arm-watchdog", timeoutUs: Math.min(...needs) });
+    if (needs.length === 0) forgetWatchdogTroubles(turn);
+    else orderVmStep(turn, WATCHDOG_KEY, { kind: "arm-watchdog", timeoutUs: Math.min(...needs) });
     return;
   }
   // One that does not stop is fed on.
-  if (isIdle && awaited.length === 0 && orderVmStep(turn, "watchdog", { kind: "disarm-watchdog" })) return;
+  if (isIdle && awaited.length === 0 && orderVmStep(turn, WATCHDOG_KEY, { kind: "disarm-watchdog" })) return;
   const dueUs = watchdog.fedAtUs + Math.floor(watchdog.timeoutUs / FEEDS_PER_TIMEOUT);
   if (nowUs < dueUs) return wakeVmAt(turn, dueUs);
-  orderVmStep(turn, "watchdog", { kind: "feed-watchdog" });
+  orderVmStep(turn, WATCHDOG_KEY, { kind: "feed-watchdog" });
+}
+
+/** It is had again, or nothing needs it. */
+export function forgetWatchdogTroubles({ state }: VmTurn): void {
+  for (const name of Object.keys(state.troubles))
+    if (name.startsWith(`${WATCHDOG_KEY}/`)) delete state.troubles[name];
 }
 
 /** Said before the host is reset: afterwards nobody is left to say it. */

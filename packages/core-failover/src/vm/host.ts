@@ -6,6 +6,7 @@ import { cleanUnderTerm, planReport } from "./host-report.ts";
 import {
   beginVmTurn,
   countVm,
+  forgetTroubles,
   leaseVerdict,
   newFacts,
   samePlacement,
@@ -72,6 +73,7 @@ export function stepVmHost(before: VmHostState, input: VmHostInput, nowUs: numbe
   planWatchdog(turn);
   planGates(turn);
   const clean = cleanUnderTerm(turn);
+  forgetTroubles(turn);
   planReport(turn);
   const { state, effects, reasons } = turn;
   if (state.grant === null) wakeVmAt(turn, state.startedAtUs + state.config.tokenUs);

@@ -82,11 +82,11 @@ function mayBePlaced(turn: RelocatorTurn, entry: Entry, newest: { node: NodeId; 
   return true;
 }
 
-/** Hosts that are members, have answered and are not fenced. */
+/** Hosts that are members, have answered, are not fenced, and whose hypervisor answers. */
 export function candidateNodes(turn: RelocatorTurn): PlanNode[] {
   return turn.judgement.members.flatMap((node) => {
     const report = reportOf(turn, node);
-    if (report === null || isFenced(turn, node)) return [];
+    if (report === null || report.hypervisorSilent === true || isFenced(turn, node)) return [];
     return [{ node, memoryMib: report.memoryMib, vcpus: report.vcpus }];
   });
 }
@@ -157,6 +157,8 @@ function blame(turn: RelocatorTurn, vm: PlanVm, message: string): [string, strin
   }
   const without = candidates.filter(({ node }) => record !== undefined && lacksStorage(turn, node, record));
   const notes = without.map(({ node }) => ` Node ${node} does not reach its storage.`);
+  const silent = turn.judgement.members.filter((node) => reportOf(turn, node)?.hypervisorSilent === true);
+  notes.push(...silent.map((node) => ` The hypervisor of node ${node} does not answer.`));
   const unwatched = candidates.filter(
     ({ node }) => record !== undefined && lacksWatchdog(turn, node, record),
   );

@@ -107,6 +107,8 @@ export interface Reign {
   told: Record<NodeId, Told>;
   /** Moves asked for and not begun. */
   moves: Record<VmId, { to: NodeId; askedAtUs: number }>;
+  /** Why the newest move that was asked for came to nothing. */
+  refusals: Record<VmId, { to: NodeId; why: string }>;
   /** Hosts that are off: what no gate holds is over there too. */
   proofs: Record<NodeId, OffProof>;
   attempts: Record<NodeId, OffAttempt>;
@@ -180,6 +182,7 @@ export function copyReign(reign: Reign): Reign {
     table,
     told: { ...reign.told },
     moves: { ...reign.moves },
+    refusals: { ...reign.refusals },
     proofs: { ...reign.proofs },
     attempts: { ...reign.attempts },
   };

@@ -79,7 +79,7 @@ export function stepRelocator(before: RelocatorState, input: RelocatorInput, now
   if (input.kind === "power-off") takeAttempt(turn, input);
   recognise(turn);
   reviewAll(turn);
-  if (input.kind === "move") reign.moves[input.vm] = { to: input.to, askedAtUs: nowUs };
+  if (input.kind === "move") askToMove(reign, input, nowUs);
   placeAll(turn);
   beginMoves(turn);
   askDevices(turn);
@@ -89,10 +89,15 @@ export function stepRelocator(before: RelocatorState, input: RelocatorInput, now
   return { state, effects, reasons, wakeAtUs: turn.wakeAtUs };
 }
 
+function askToMove(reign: Reign, { vm, to }: { vm: VmId; to: NodeId }, nowUs: number): void {
+  reign.moves[vm] = { to, askedAtUs: nowUs };
+  delete reign.refusals[vm];
+}
+
 /** While the lease has lapsed nothing is decided, and what cannot be said again is not lost. */
 function keepForLater(before: Reign, input: RelocatorInput, nowUs: number): Reign {
   const reign = copyReign(before);
-  if (input.kind === "move") reign.moves[input.vm] = { to: input.to, askedAtUs: nowUs };
+  if (input.kind === "move") askToMove(reign, input, nowUs);
   // What a device said then proves nothing: it is asked again.
   if (input.kind === "power-off" && reign.attempts[input.node]?.id === input.attempt)
     delete reign.attempts[input.node];
@@ -196,6 +201,7 @@ function reignOf(
     table: {},
     told: {},
     moves: {},
+    refusals: {},
     proofs: {},
     attempts: {},
     // With its marker there, this is a restart: what the last life took in is asked again, not waited for.

@@ -141,6 +141,7 @@ function reviewMove(turn: RelocatorTurn, entry: Entry): void {
 function breakOff(turn: RelocatorTurn, entry: Entry, why: string): void {
   const { vm, owner, moving } = entry;
   entry.moving = null;
+  if (moving !== null) turn.reign.refusals[vm] = { to: moving.to, why: `it was broken off: ${why}` };
   const message = `The move of ${vm} from node ${owner} to node ${moving?.to} was broken off: ${why}.`;
   turn.reasons.push({ code: "VM_MOVE_FAILED", message, facts: { vm, to: moving?.to ?? null } });
 }
@@ -152,6 +153,7 @@ function refuseMove(turn: RelocatorTurn, entry: Entry, why: string): void {
   if (moving === null || newestRecord(turn, vm)?.record.move !== "live-or-restart") return;
   entry.moveBroken = true;
   entry.retryAtUs = turn.nowUs;
+  delete turn.reign.refusals[vm];
   turn.reign.moves[vm] = { to: moving.to, askedAtUs: turn.nowUs };
 }
 
@@ -220,6 +222,7 @@ function isRefused(
   wakeRelocatorAt(turn, endUs);
   if (turn.nowUs < endUs) return true;
   delete turn.reign.moves[entry.vm];
+  turn.reign.refusals[entry.vm] = { to: asked.to, why };
   const message = `${entry.vm} is not moved to node ${asked.to}: ${why}.`;
   turn.reasons.push({ code: "VM_MOVE_FAILED", message, facts: { vm: entry.vm, to: asked.to } });
   return true;

@@ -69,6 +69,7 @@ export async function virsh(
 
 export function meaningOf(command: string, words: string): QuorateError {
   const [, code, hint] = MEANINGS.find(([pattern]) => pattern.test(words)) ?? [];
-  if (code === undefined || hint === undefined) return toolFailed("virsh", `${command}: ${words}`);
-  return new QuorateError(code, `Libvirt refused "${command}": ${words.split("\n").join(" ")}`, hint);
+  const line = words.split("\n").join(" ");
+  if (code === undefined || hint === undefined) return toolFailed("virsh", `${command}: ${line}`);
+  return new QuorateError(code, `Libvirt refused "${command}": ${line}`, hint);
 }

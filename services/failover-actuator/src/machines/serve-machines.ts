@@ -44,6 +44,11 @@ function describe(room: MachineRoom) {
       }),
     ),
     blocked: Object.entries(relocator.blocked).map(([vm, reason]) => ({ vm, reason })),
+    refusedMoves: Object.entries(relocator.reign?.refusals ?? {}).map(([vm, { to, why }]) => ({
+      vm,
+      to,
+      why,
+    })),
     obstacles: records.flatMap(({ vm, definition }) => {
       const obstacles = room.definitions.peek(definition)?.meaning.obstacles ?? [];
       return obstacles.length === 0 ? [] : [{ vm, obstacles: [...obstacles] }];
@@ -93,9 +98,15 @@ function problemsOf(room: MachineRoom): Reason[] {
     .sort(([left], [right]) => (left < right ? -1 : 1))
     .map(([subject, { error, failures }]) => ({
       code: error.code,
-      message: `${error.message} ${error.hint}`,
+      message: `${machineOf(subject)}${error.message} ${error.hint}`,
       facts: { subject, failures },
     }));
+}
+
+/** The machine that a step was about, to be put before what it came to. */
+function machineOf(subject: string): string {
+  const vm = /^(?:copy|storage|cancel):([^/]+)\//.exec(subject)?.[1];
+  return vm === undefined ? "" : `${vm}: `;
 }
 
 /** Of this host, as if it led: said before a host has to be switched off. */
