@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Bench, running } from "./vm-bench.ts";
+import { type Bench, running } from "./vm-bench.ts";
 import { Desk, record, standing } from "./vm-desk.ts";
 
 describe("a hypervisor that does not say what is here", () => {
