@@ -86,7 +86,15 @@ function troublesOf(reports: readonly VmReport[], node: NodeId | null, record: V
   const gone = record.storages.filter((storage) => report.storageGone.includes(storage));
   const silent =
     report.hypervisorSilent === true ? [`the hypervisor of node ${report.node} does not answer`] : [];
-  return [...silent, ...gone.map((storage) => `its storage ${storage} does not answer node ${report.node}`)];
+  const times = report.copies.find(({ vm }) => vm === record.vm)?.relapses;
+  const relapses =
+    times === undefined
+      ? []
+      : [
+          `it was found paused ${times} times in a row, as for an error of its disk; it is resumed later and later`,
+        ];
+  const storages = gone.map((storage) => `its storage ${storage} does not answer node ${report.node}`);
+  return [...silent, ...storages, ...relapses];
 }
 
 function stateOf(copy: CopyReport | undefined): string {

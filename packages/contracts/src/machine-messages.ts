@@ -107,6 +107,8 @@ export const CopyReportSchema = z.object({
   wasOut: z.boolean(),
   /** Its host's watchdog, which was promised for it, is lost: nobody may count on that. */
   unguarded: z.boolean().optional(),
+  /** So often in a row it was found paused though nobody had paused it: it is resumed later and later. */
+  relapses: z.int().min(2).optional(),
 });
 export type CopyReport = z.infer<typeof CopyReportSchema>;
 

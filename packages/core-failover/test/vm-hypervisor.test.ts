@@ -88,3 +88,50 @@ describe("a move that was asked for and comes to nothing", () => {
     expect(desk.orderTo(2)).toMatchObject({ kind: "run" });
   });
 });
+
+describe("a guest that pauses itself again and again", () => {
+  const relapse = (bench: Bench, times: number) => {
+    for (let each = 0; each < times; each += 1) {
+      bench.copies = [{ vm: "a", state: "paused" }];
+      bench.input({ kind: "changed" });
+      bench.run(15_000_000);
+    }
+  };
+
+  it("is resumed at once the first time, then later and later, which is told", () => {
+    const bench = running();
+    const resumed = () => bench.kinds().filter((kind) => kind === "resume-copy").length;
+    bench.copies = [{ vm: "a", state: "paused" }];
+    bench.input({ kind: "changed" });
+    bench.run(50_000);
+    expect(resumed()).toBe(1);
+    expect(bench.reports.at(-1)?.copies[0]?.relapses).toBeUndefined();
+    relapse(bench, 8);
+    bench.copies = [{ vm: "a", state: "paused" }];
+    bench.input({ kind: "changed" });
+    const before = resumed();
+    bench.run(8_000_000);
+    expect(resumed()).toBe(before);
+    expect(bench.reports.at(-1)?.copies[0]?.relapses).toBe(10);
+    bench.run(3_000_000);
+    expect(resumed()).toBe(before + 1);
+  });
+
+  it("is resumed at once when a storage answers again, and when it has run for a minute", () => {
+    const bench = running();
+    relapse(bench, 9);
+    bench.copies = [{ vm: "a", state: "paused" }];
+    bench.input({ kind: "changed" });
+    bench.run(100_000);
+    expect(bench.copies).toEqual([{ vm: "a", state: "paused" }]);
+    bench.input({ kind: "storage", gone: [] });
+    bench.run(50_000);
+    expect(bench.copies).toEqual([{ vm: "a", state: "running" }]);
+    relapse(bench, 9);
+    bench.run(61_000_000);
+    bench.copies = [{ vm: "a", state: "paused" }];
+    bench.input({ kind: "changed" });
+    bench.run(50_000);
+    expect(bench.copies).toEqual([{ vm: "a", state: "running" }]);
+  });
+});

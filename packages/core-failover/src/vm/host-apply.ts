@@ -7,6 +7,7 @@ import {
   leaseVerdict,
   newFacts,
   noteVmTrouble,
+  RELAPSE_FORGIVEN_US,
   type SeenCopy,
   type VmFacts,
   type VmFlight,
@@ -264,8 +265,16 @@ function takeSeen(turn: VmTurn, facts: VmFacts, seen: SeenCopy["state"] | null):
     return;
   }
   if (copy.state === seen) return;
+  if (copy.state === "running" && seen === "paused") noteRelapse(facts, nowUs);
   facts.copy = { ...copy, state: seen, sinceUs: nowUs };
   distrust(facts, copy.state);
+}
+
+/** A guest that pauses itself for an error of its disk, say, does so again as soon as it is resumed. */
+function noteRelapse(facts: VmFacts, nowUs: number): void {
+  const known = facts.relapses;
+  const again = known !== null && nowUs < known.atUs + RELAPSE_FORGIVEN_US;
+  facts.relapses = { times: again ? known.times + 1 : 1, atUs: nowUs };
 }
 
 /** Open after a restart: the lease under which it was opened still runs, and with it the word of a master. */

@@ -23,6 +23,8 @@ import {
   type VmRecord,
 } from "./words.ts";
 
+const RESUME_FIRST_US = 200_000;
+const RESUME_MOST_US = 10_000_000;
 const LOOK_AT_LEAST_US = 5_000_000;
 
 /** Compares what is ordered with what is there, machine by machine, and orders what is missing. */
@@ -189,7 +191,15 @@ function resume(turn: VmTurn, facts: VmFacts): void {
   // A new life feeds the watchdog before it lets anything run on that needs it.
   if (!isGuarded(turn, record)) return;
   if (facts.storage === "dirty") return resetStorage(turn, facts);
+  const dueUs = resumeAtUs(facts);
+  if (turn.nowUs < dueUs) return wakeVmAt(turn, dueUs);
   if (facts.open.storage) orderVmStep(turn, key(facts), { kind: "resume-copy", vm: facts.vm });
+}
+
+/** The first time at once; one that pauses itself again and again is resumed later and later. */
+function resumeAtUs({ relapses }: VmFacts): number {
+  if (relapses === null || relapses.times < 2) return 0;
+  return relapses.atUs + Math.min(RESUME_MOST_US, RESUME_FIRST_US * 2 ** Math.min(relapses.times - 2, 12));
 }
 
 function planStop(turn: VmTurn, facts: VmFacts, order: VmOrder & { kind: "stop" }): void {

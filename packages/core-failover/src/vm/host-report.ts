@@ -1,5 +1,13 @@
 import { compareViews } from "@quorate/contracts";
-import { isGateShut, LOOK_KEY, samePlacement, type VmFacts, type VmTurn, wakeVmAt } from "./host-state.ts";
+import {
+  isGateShut,
+  LOOK_KEY,
+  RELAPSE_FORGIVEN_US,
+  samePlacement,
+  type VmFacts,
+  type VmTurn,
+  wakeVmAt,
+} from "./host-state.ts";
 import { isUnguarded } from "./host-watchdog.ts";
 import { type CopyReport, sortedKeys, type VmReport } from "./words.ts";
 
@@ -26,7 +34,7 @@ export function planReport(turn: VmTurn): void {
 }
 
 function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
-  const { state } = turn;
+  const { state, nowUs } = turn;
   const copies: CopyReport[] = [];
   const body: Omit<VmReport, "sequence"> = {
     node: state.config.node,
@@ -51,7 +59,17 @@ function bodyOf(turn: VmTurn): Omit<VmReport, "sequence"> {
       const confirmed = samePlacement(facts.confirmed, copy.placement) && isReceptive(facts);
       const unguarded = isUnguarded(turn, facts) ? { unguarded: true } : {};
       const { wasOut } = facts;
-      copies.push({ vm, state: copy.state, placement: copy.placement, confirmed, wasOut, ...unguarded });
+      const { times, atUs } = facts.relapses ?? { times: 0, atUs: 0 };
+      const relapsing = times < 2 || nowUs >= atUs + RELAPSE_FORGIVEN_US ? {} : { relapses: times };
+      copies.push({
+        vm,
+        state: copy.state,
+        placement: copy.placement,
+        confirmed,
+        wasOut,
+        ...unguarded,
+        ...relapsing,
+      });
     } else if (saved !== null && saved.released === null && !isToBegin(facts)) {
       // Gone, but what it sent may still be on its way, or a crash would forget that it is over.
       const { placement } = saved;

@@ -89,6 +89,8 @@ export interface VmHostConfig {
 }
 
 export const WATCHDOG_KEY = "watchdog";
+/** Running for so long, a machine has recovered from whatever paused it. */
+export const RELAPSE_FORGIVEN_US = 60_000_000;
 export const LOOK_KEY = "copies-look";
 const FORGOTTEN_AFTER_US = 30_000_000;
 
@@ -123,6 +125,8 @@ export interface VmFacts {
   migrationTried: PlacementName | null;
   receiveTried: PlacementName | null;
   failure: CopyFailure | null;
+  /** How often in a row it was found paused though nobody here had paused it, and when last. */
+  relapses: { times: number; atUs: number } | null;
   /** The copy was destroyed; what is left of it is its connections. */
   destroyed: boolean;
   /** A live migration took it to this placement. */
@@ -236,6 +240,7 @@ export function newFacts(state: VmHostState, vm: VmId): VmFacts {
     migrationTried: null,
     receiveTried: null,
     failure: null,
+    relapses: null,
     destroyed: false,
     movedTo: null,
   };

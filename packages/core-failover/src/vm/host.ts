@@ -98,6 +98,8 @@ function take(turn: VmTurn, input: VmHostInput): void {
       return define(turn, input.record, input.after ?? null);
     case "storage":
       state.storageGone = [...input.gone].sort();
+      // What stood in their way may be over.
+      for (const facts of Object.values(state.vms)) facts.relapses = null;
       return;
     case "config":
       state.config = input.config;
