@@ -64,6 +64,53 @@ describe("a host's watchdog", () => {
     await until("it is fed again", () => watchdog.feeds > feeds);
   });
 
+  it("is taken over although its section was deleted meanwhile", async () => {
+    const host = await running();
+    const { watchdog } = host;
+    const { watchdog: _, ...config } = CONFIG;
+    host.speak(null);
+    host.config = config;
+    await host.restart();
+    host.speak({});
+    await until("it is held again", () => watchdog.holder !== null);
+    const { feeds } = watchdog;
+    await until("it is fed again", () => watchdog.feeds > feeds + 1);
+    await host.wish("vm1", "stopped");
+    await until("it is disarmed", () => !watchdog.isArmed);
+  });
+
+  it("that a process left armed is taken down by the next one where nothing needs it, without a lease", async () => {
+    const host = await running();
+    const { watchdog } = host;
+    await host.wish("vm1", "stopped");
+    await until("it is disarmed", () => !watchdog.isArmed);
+    host.speak(null);
+    watchdog.isArmed = true;
+    await host.restart();
+    await until("it is disarmed again", () => !watchdog.isArmed);
+  });
+
+  it("that does not stop is fed on when the care for machines is given up, until it does", async () => {
+    const host = await running();
+    const { watchdog } = host;
+    watchdog.isStubborn = true;
+    const { machines: _, ...config } = CONFIG;
+    await host.part.configure(config);
+    expect(watchdog.isArmed).toBe(true);
+    watchdog.isStubborn = false;
+    await until("it is disarmed", () => !watchdog.isArmed);
+  });
+
+  it("that is lost ends the machine, and the master knows why", async () => {
+    const host = await running();
+    host.watchdog.isMissing = true;
+    await until("it is ended", () => host.state("vm1") !== "running");
+    expect(host.logged.some((line) => line.includes("WATCHDOG_LOST"))).toBe(true);
+    const why = () => host.room.machines.relocator.blocked["vm1"];
+    await until("it waits", () => why()?.code === "VM_FAILED");
+    expect(why()?.message).toContain("or not at all, and this host has none");
+  });
+
   it("bites nobody when the care for machines is given up", async () => {
     const host = await running();
     const { machines: _, ...config } = CONFIG;
@@ -81,5 +128,6 @@ describe("a host's watchdog", () => {
     expect(host.room.machines.host.vms["vm1"]?.saved?.watchdogUs).toBeUndefined();
     const { problems } = await host.ask();
     expect(problems).toMatchObject([{ code: "WATCHDOG_MISSING" }]);
+    expect((await host.ask()).watchdog).toEqual({ timeoutMs: TIMEOUT_MS, state: "missing" });
   });
 });
