@@ -1,4 +1,4 @@
-import type { Reason } from "@quorate/contracts";
+import { drainLeftMs, type Reason } from "@quorate/contracts";
 import { LITTLE_ROOM_BYTES } from "@quorate/runtime";
 import type { Snapshot } from "./snapshot.ts";
 import type { Status } from "./status.ts";
@@ -66,6 +66,17 @@ export function degradation(snapshot: Snapshot, status: Status): Reason[] {
     status.disarmedUntil !== null && Date.parse(status.disarmedUntil) > snapshot.wallClock.getTime();
   if (isDisarmed && !isSaid("DISARMED")) {
     add("disarmed", `Automation is off until ${status.disarmedUntil}; end it with: quorate arm`);
+  }
+  for (const node of snapshot.config?.nodes ?? []) {
+    if (drainLeftMs(node, snapshot.wallClock.getTime()) === 0) continue;
+    const end = `quorate node undrain ${node.id}`;
+    add(
+      "drained",
+      `Node ${node.id} is drained until ${node.maintenanceUntil}: it takes no machines; end it with: ${end}`,
+      {
+        node: node.id,
+      },
+    );
   }
   const { stateRoomBytes, stateDir } = snapshot;
   if (stateRoomBytes !== null && stateRoomBytes < LITTLE_ROOM_BYTES && !isSaid("DISK_FULL")) {

@@ -244,6 +244,17 @@ Age of this    quorum 0.10 s, peers 0.05 s, report 0.02 s, configuration 0.00 s
     expect(status.disarmedUntil).toBe("2026-11-22T12:30:00Z");
   });
 
+  it("names a node that is drained until its time is over", () => {
+    const { config } = parseConfiguration(CLUSTER_CONF, "cluster.conf");
+    const drained = (maintenanceUntil: string) => {
+      const nodes = config.nodes.map((node) => (node.id === 8 ? { ...node, maintenanceUntil } : node));
+      return statusOf(snapshot({ config: { ...config, nodes } })).degraded;
+    };
+    const [line] = drained("2099-01-01T00:00:00Z").filter(({ code }) => code === "drained");
+    expect(line?.message).toContain("Node 8 is drained until 2099-01-01T00:00:00Z");
+    expect(drained("2020-01-01T00:00:00Z").filter(({ code }) => code === "drained")).toEqual([]);
+  });
+
   it("names a ring that is lost while another one carries on", () => {
     const up = { ring: 0, hears: true, heard: true, lossPercent: 0 };
     const links = [

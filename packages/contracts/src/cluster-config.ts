@@ -35,6 +35,11 @@ export const NodeConfigSchema = z.object({
 });
 export type NodeConfig = z.infer<typeof NodeConfigSchema>;
 
+/** For how long the node is drained still, in milliseconds; 0 when it is not, or not any more. */
+export function drainLeftMs({ maintenanceUntil }: NodeConfig, wallMs: number): number {
+  return maintenanceUntil === undefined ? 0 : Math.max(0, Date.parse(maintenanceUntil) - wallMs);
+}
+
 export const ClusterIpSchema = z.object({
   address: z.string(),
   family: z.union([z.literal(4), z.literal(6)]),

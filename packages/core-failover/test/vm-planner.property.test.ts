@@ -146,6 +146,6 @@ describe("plan", () => {
     ];
     const vm = { vm: "big", memoryMib: 100, vcpus: 1, prio: 0, at: null, only: null, avoid: [] };
     const { left } = plan(nodes, [vm], { ...OPEN_POLICY, blocked: [2] });
-    expect(left.get("big")?.message).toBe("big fits on no host: node 1: no memory, node 2: blocked.");
+    expect(left.get("big")?.message).toBe("big fits on no host: node 1: no memory, node 2: drained.");
   });
 });

@@ -12,6 +12,7 @@ export function readMachines(root: ConfSection, findings: Findings): MachinesCon
   if (first === undefined) return undefined;
   const typed = new TypedSection("machines", sections, findings, first);
   const groups = sections.flatMap((section) => readGroups(section, findings));
+  refuseContradictions(groups, findings);
   return {
     hypervisor: typed.stringOrDefault("hypervisor").value,
     migrationPort: typed.integerOrDefault("migration_port").value,
@@ -48,7 +49,13 @@ function readSharedMount(machines: ConfSection, findings: Findings): string[] {
   });
 }
 
-function readGroups(machines: ConfSection, findings: Findings): { placement: string; members: string[] }[] {
+interface Group {
+  readonly placement: string;
+  readonly members: string[];
+  readonly section: ConfSection;
+}
+
+function readGroups(machines: ConfSection, findings: Findings): Group[] {
   return sectionsNamed(machines, "group").flatMap((section) => {
     const typed = new TypedSection("machines.group", [section], findings, section);
     for (const key of ["placement", "members"]) requireKey(typed, key, section, findings);
@@ -63,8 +70,31 @@ function readGroups(machines: ConfSection, findings: Findings): { placement: str
         "name two at the least",
       );
     }
-    return [{ placement: placement.value, members: names }];
+    return [{ placement: placement.value, members: names, section }];
   });
+}
+
+/** Two that are to be together, by one group or by several that share a machine, and apart: neither would ever start. */
+function refuseContradictions(groups: readonly Group[], findings: Findings): void {
+  const together = clustersOf(groups.filter(({ placement }) => placement === "together"));
+  for (const { placement, members, section } of groups) {
+    if (placement !== "apart") continue;
+    for (const cluster of together) {
+      const both = members.filter((name) => cluster.has(name));
+      if (both.length < 2) continue;
+      const what = `${both.join(" and ")} are to be apart, and together by another group`;
+      findings.error(section, what, "take one of them out of one of the groups");
+    }
+  }
+}
+
+/** Groups that share a machine are one. */
+function clustersOf(groups: readonly Group[]): Set<string>[] {
+  return groups.reduce<Set<string>[]>((clusters, { members }) => {
+    const touched = clusters.filter((cluster) => members.some((name) => cluster.has(name)));
+    const rest = clusters.filter((cluster) => !touched.includes(cluster));
+    return [...rest, new Set([...members, ...touched.flatMap((cluster) => [...cluster])])];
+  }, []);
 }
 
 function requireKey(typed: TypedSection, key: string, section: ConfSection, findings: Findings): void {

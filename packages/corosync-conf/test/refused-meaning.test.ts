@@ -309,6 +309,16 @@ const MACHINES: readonly Case[] = [
     expected: ['f:16:18: "storage_settle" must be'],
   },
   {
+    name: "machines that are to be together and apart, by way of a third",
+    text: section(
+      "machines",
+      ...["group {", "placement: together", "members: a b", "}"],
+      ...["group {", "placement: apart", "members: a c d", "}"],
+      ...["group {", "placement: together", "members: b c", "}"],
+    ),
+    expected: ["f:20:2: a and c are to be apart, and together by another group; take one of them out"],
+  },
+  {
     name: "a group of another kind",
     text: section("machines", "group {", "placement: near", "members: a b", "}"),
     expected: ['f:17:13: "placement" cannot be'],

@@ -1,4 +1,4 @@
-import { type NodeConfig, type NodeId, QuorateError } from "@quorate/contracts";
+import { drainLeftMs, type NodeConfig, type NodeId, QuorateError } from "@quorate/contracts";
 import { setMaintenanceUntil } from "@quorate/corosync-conf";
 import { findNode, parseConfiguration } from "../configuration-file.ts";
 import { type MachineLine, machineLines } from "../machine-lines.ts";
@@ -61,8 +61,8 @@ async function heirOf(places: Places, wanted: string): Promise<NodeId | null> {
     const { quorum } = await bus.request("quorum-evaluator", "status", nodeId, {}, ASK_LIMIT_MS);
     if (quorum.leader !== node) return null;
     const members = quorum.view.members.map((member) => member.node);
-    const isFit = ({ id, prio, maintenanceUntil }: NodeConfig) =>
-      id !== node && prio > 0 && members.includes(id) && maintenanceUntil === undefined;
+    const isFit = (each: NodeConfig) =>
+      each.id !== node && each.prio > 0 && members.includes(each.id) && drainLeftMs(each, Date.now()) === 0;
     const [heir] = config.nodes.filter(isFit).toSorted((left, right) => right.prio - left.prio);
     if (heir !== undefined) return heir.id;
     throw new QuorateError(
@@ -97,11 +97,18 @@ async function emptied(
     const { text } = await bus.request("config-distributor", "status", nodeId, {}, ASK_LIMIT_MS);
     const node = findNode(parseConfiguration(text, "running.conf").config, wanted).id;
     const told = new Map<string, string>();
+    let isToldToWait = false;
     while (Date.now() < untilMs) {
       const { own, master } = await lookAround(bus, nodeId);
       const lines = machineLines(own, master);
       for (const [vm, now] of changesOf(lines, node, told)) progress(`${vm}: ${now}\n`);
       const here = lines.filter((line) => isHere(line, node));
+      if (!isToldToWait && here.some(({ blocked, movingTo }) => blocked !== null && movingTo === null)) {
+        isToldToWait = true;
+        progress(
+          `Waiting can be ended (Ctrl-C); the drain stays. To end that: quorate node undrain ${node}\n`,
+        );
+      }
       const stuck = here.filter(({ storage }) => storage === "local");
       if (master !== null && here.length === stuck.length) {
         const json = { node, until, left: stuck.map(({ vm }) => vm) };

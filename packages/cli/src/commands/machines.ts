@@ -270,7 +270,10 @@ function downNode(text: string): string {
 export async function planMachines(places: Places, suppositions: readonly string[]): Promise<Shown> {
   return withBus(places, async (bus, { nodeId }) => {
     const down: NodeId[] = [];
-    for (const text of suppositions) down.push(await nodeNamed(bus, nodeId, downNode(text)));
+    for (const text of suppositions) {
+      const node = await nodeNamed(bus, nodeId, downNode(text));
+      if (!down.includes(node)) down.push(node);
+    }
     const { quorum } = await bus.request("quorum-evaluator", "status", nodeId, {}, ASK_LIMIT_MS);
     if (quorum.leader === null)
       throw new QuorateError(

@@ -178,7 +178,7 @@ class Room {
     const { node } = load.node;
     const policy = this.#policy;
     if (vm.only !== null && !vm.only.includes(node)) return "not allowed there";
-    if (policy.blocked.includes(node)) return "blocked";
+    if (policy.blocked.includes(node)) return "drained";
     if (policy.maximumPerNode !== null && load.count >= policy.maximumPerNode) return "full by number";
     if ((load.memoryMib + vm.memoryMib) * 100 > load.node.memoryMib * policy.memoryPercent)
       return "no memory";

@@ -1,4 +1,4 @@
-import type { ClusterConfig, NodeId } from "@quorate/contracts";
+import { type ClusterConfig, drainLeftMs, type NodeId } from "@quorate/contracts";
 import type { MachinesSettings } from "./machines.ts";
 
 /** A wall clock that is set anew is noticed within this time. */
@@ -16,20 +16,12 @@ export function settingsOf(config: ClusterConfig, node: NodeId, wallMs: number):
     devices: (config.powerDevices ?? []).map((device) => device.node),
     devicesKey: JSON.stringify(config.powerDevices ?? []),
     watchdog: config.watchdog ?? null,
-    blocked: nodes.flatMap(({ id, maintenanceUntil }) =>
-      endsInMs(maintenanceUntil, wallMs) > 0 ? [id] : [],
-    ),
+    blocked: nodes.flatMap((each) => (drainLeftMs(each, wallMs) > 0 ? [each.id] : [])),
   };
 }
 
 /** In how long a maintenance may be over, or a watchdog's driver loaded; null when neither can be. */
 export function lookAgainMs({ nodes, watchdog }: ClusterConfig, wallMs: number): number | null {
-  const left = nodes
-    .map(({ maintenanceUntil }) => endsInMs(maintenanceUntil, wallMs))
-    .filter((endsMs) => endsMs > 0);
+  const left = nodes.map((node) => drainLeftMs(node, wallMs)).filter((endsMs) => endsMs > 0);
   return left.length === 0 && watchdog === undefined ? null : Math.min(LOOK_AGAIN_MS, ...left);
-}
-
-function endsInMs(maintenanceUntil: string | undefined, wallMs: number): number {
-  return maintenanceUntil === undefined ? 0 : Date.parse(maintenanceUntil) - wallMs;
 }
