@@ -196,7 +196,7 @@ function addHistory(program: Command, output: Output, shows: Shows): void {
     .description("why things are as they are, from this node's journal; works while the node is down")
     .argument(
       "[about]",
-      "a node (4, node:4, name, address), a term (term:7; 7 when no node has that id), or a time (10:15, '5m ago', ISO); the last thing of importance when left out",
+      "a node (4, node:4, name, address), a term (term:7; 7 when no node has that id), a time (10:15, '5m ago', ISO), or a machine (web, vm:web); the last thing of importance when left out",
     );
   shows(why, (options) => showWhy(options, why.args[0], output));
   const log = located(program.command("log"), "act")

@@ -217,10 +217,62 @@ describe("quorate why", () => {
   });
 });
 
+it.each([
+  [2, true],
+  [8, false],
+])("an order to move the mastership to node 2 is why node %s leads: %s", (leader, isWhy) => {
+  const order = { facts: { node: 2, term: 1 } };
+  const told: Told[] = [
+    ...MASTER,
+    [60_000, Q, "MOVE_ORDERED", "An operator moves the mastership to node 2.", order],
+    [60_500, Q, "MASTER_KNOWN", `Node ${leader} is master of term 2.`, master(4, leader, 2)],
+  ];
+  const rows = rowsOf(decisions(told));
+  const decision = choose(rows, { kind: "term", term: 2 });
+  const sentence = decision === null ? "" : explain(rows, decision).sentence;
+  expect(sentence).toContain(`node ${leader} became master of term 2`);
+  expect(sentence.includes("an operator moves")).toBe(isWhy);
+});
+
+describe("why a machine is where it is", () => {
+  const told: Told[] = [
+    ...MASTER,
+    [10_000, A, "VM_PLACED", "web is given to node 2: …", { facts: { vm: "web", node: 2 } }],
+    [11_000, A, "VM_PLACED", "db is given to node 8: …", { facts: { vm: "db", node: 8 } }],
+    [200_000, A, "VM_MOVING", "web is moved live from node 2 to node 8.", { facts: { vm: "web", to: 8 } }],
+    [201_000, A, "VM_MOVE_FAILED", "The move of web … was broken off: no room.", { facts: { vm: "web" } }],
+    [300_000, A, "WATCHDOG_STARVES", "The watchdog is not fed any more …", { facts: { vms: "db raw" } }],
+  ];
+  const rows = rowsOf(decisions(told));
+  const explained = (vm: string) => {
+    const decision = choose(rows, { kind: "vm", vm });
+    return decision === null ? null : explain(rows, decision);
+  };
+
+  it("is its last decision, with its rule and what was decided of it before", () => {
+    const web = explained("web");
+    expect(web?.sentence).toContain("The move of web … was broken off: no room.");
+    expect(web?.rule).toContain("leaves the machine where it is");
+    expect(web?.before.map(({ code }) => code)).toEqual(["VM_PLACED", "VM_MOVING"]);
+    expect(web?.before.some(({ message }) => message.startsWith("db"))).toBe(false);
+  });
+
+  it("is found where a decision names several, and not where none does", () => {
+    expect(explained("raw")?.decision.code).toBe("WATCHDOG_STARVES");
+    expect(explained("ra")).toBeNull();
+  });
+});
+
 describe("what why is asked about", () => {
   const { config } = parseConfiguration(CLUSTER_CONF, "test.conf");
   const nowMs = new Date(2026, 10, 22, 12, 0, 0).getTime();
   const ask = (text?: string) => parseTarget(text, config, nowMs);
+
+  it("is a machine where no node has that name", () => {
+    expect(ask("web")).toEqual({ kind: "vm", vm: "web" });
+    expect(ask("vm:4")).toEqual({ kind: "vm", vm: "4" });
+    expect(ask("172.31.223.47")).toEqual({ kind: "node", node: 4 });
+  });
 
   it("is a node, a term or a time", () => {
     expect(ask()).toEqual({ kind: "last" });
@@ -248,7 +300,7 @@ describe("what why is asked about", () => {
     };
     for (const text of ["25:00", "10:61", "2026-13-40", "term:x", "term:", "term:-1"])
       expect(code(text), text).toBe("USAGE");
-    for (const text of ["nobody", "node:9", "node:"]) expect(code(text), text).toBe("NODE_UNKNOWN");
+    for (const text of ["no body", "node:9", "node:"]) expect(code(text), text).toBe("NODE_UNKNOWN");
     expect(parseMoment("yesterday", nowMs)).toBeNull();
   });
 });

@@ -243,7 +243,7 @@ export async function moveMachine(
         throw new QuorateError(
           "MIGRATION_REFUSED",
           `${vm} stays on node ${line.node}: the move was broken off.`,
-          `Why: quorate log, or quorate why, on the master (node ${quorum.leader}).`,
+          `Why: quorate why ${vm}, on the master (node ${quorum.leader}).`,
         );
       }
       const now = `${line.state}${line.movingTo === null ? "" : `, moving to node ${line.movingTo}`}${waits}`;

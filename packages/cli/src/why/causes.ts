@@ -297,8 +297,20 @@ function clockStep(near: readonly JournalRow[]): Cause | null {
 const ORDERS: readonly string[] = ["MOVE_ORDERED", "PRIO_RAISED", "DRAINED", "DRAIN_ORDERED", "signal"];
 
 function operator(near: readonly JournalRow[], headline: JournalRow): Cause | null {
-  const row = near.find(({ code, monoUs }) => ORDERS.includes(code) && monoUs <= headline.monoUs);
+  const heir = newMasterOf(headline);
+  const row = near.find((each) => {
+    if (!ORDERS.includes(each.code) || each.monoUs > headline.monoUs) return false;
+    const named = each.code === "MOVE_ORDERED" ? numberFact(each, "node") : null;
+    // The order of another move, which came to nothing, is not why this one leads.
+    return heir === null || named === null || named === heir;
+  });
   return row === undefined ? null : { kind: "operator", phrase: lower(row.message), rows: [row] };
+}
+
+/** Who leads from then on; null when the decision names nobody. */
+function newMasterOf(row: JournalRow): NodeId | null {
+  if (roleAfter(row) === "master") return row.node;
+  return row.event === "quorum.master_changed" && typeof row.new === "number" ? row.new : null;
 }
 
 /** The old master's end, as this node saw it. */

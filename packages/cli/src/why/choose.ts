@@ -1,7 +1,7 @@
 import { assertNever } from "@quorate/contracts";
 import type { JournalRow } from "@quorate/journal-file";
 import { headlineOf, type Severities, severitiesOf, stories, TOLD_FROM } from "./headlines.ts";
-import { peerOf, roleAfter } from "./rows.ts";
+import { machinesOf, peerOf, roleAfter } from "./rows.ts";
 import type { WhyTarget } from "./target.ts";
 
 /** "Around" a time: the story that is nearest within this. */
@@ -19,6 +19,8 @@ export function choose(rows: readonly JournalRow[], target: WhyTarget): JournalR
       return aboutTerm(rows, severities, target.term);
     case "time":
       return aboutTime(rows, severities, target.atMs);
+    case "vm":
+      return aboutMachine(rows, target.vm);
     default:
       return assertNever(target);
   }
@@ -34,6 +36,12 @@ function aboutNode(rows: readonly JournalRow[], severities: Severities, node: nu
   });
   const told = headlineOf(stories(about, severities).at(-1) ?? [], severities);
   return told ?? about.findLast(({ weight }) => weight !== "detail") ?? null;
+}
+
+/** The last that was decided of it. */
+function aboutMachine(rows: readonly JournalRow[], vm: string): JournalRow | null {
+  const about = rows.filter((row) => machinesOf(row).includes(vm));
+  return about.findLast(({ weight }) => weight !== "detail") ?? about.at(-1) ?? null;
 }
 
 /** Who became master of that term here; else what is said of it most loudly. */

@@ -3,7 +3,7 @@ import type { JournalRow } from "@quorate/journal-file";
 import { type Cause, causeOf } from "./causes.ts";
 import { severitiesOf, stories } from "./headlines.ts";
 import { clock } from "./phrases.ts";
-import { isFirstOfBoot, isSameBoot, masterBefore, peerOf, roleAfter } from "./rows.ts";
+import { isFirstOfBoot, isSameBoot, machinesOf, masterBefore, peerOf, roleAfter } from "./rows.ts";
 
 export interface Explanation {
   /** One sentence that names the cause. */
@@ -119,10 +119,11 @@ function chainBefore(rows: readonly JournalRow[], headline: JournalRow, cause: C
     headline.monoUs - 3_000_000,
     ...[...causes].filter((row) => isSameBoot(row, headline)).map(({ monoUs }) => monoUs),
   );
+  const machines = machinesOf(headline);
+  const isItsOwn = (row: JournalRow) => machinesOf(row).some((vm) => machines.includes(vm));
+  const isNear = (row: JournalRow) => isSameBoot(row, headline) && row.monoUs >= oldest && isTold(row);
   const near = withoutRepeats(
-    rows
-      .slice(0, index)
-      .filter((row) => causes.has(row) || (isSameBoot(row, headline) && row.monoUs >= oldest && isTold(row))),
+    rows.slice(0, index).filter((row) => causes.has(row) || isNear(row) || isItsOwn(row)),
   );
   const newest = new Set(near.slice(-CHAIN_BEFORE));
   // What was noticed only afterwards led to it all the same.

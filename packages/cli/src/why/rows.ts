@@ -19,6 +19,13 @@ export function peerOf(row: JournalRow): NodeId | null {
   return numberFact(row, "peer") ?? numberFact(row, "node");
 }
 
+/** The machines that a decision is about. */
+export function machinesOf(row: JournalRow): string[] {
+  const one = textFact(row, "vm");
+  const many = textFact(row, "vms");
+  return [...(one === null ? [] : [one]), ...(many === null ? [] : many.split(" "))];
+}
+
 export function roleAfter(row: JournalRow): Role | null {
   if (row.event !== "quorum.role_changed") return null;
   return row.new === "master" || row.new === "slave" || row.new === "suspended" ? row.new : null;

@@ -1,4 +1,4 @@
-import { type ClusterConfig, QuorateError } from "@quorate/contracts";
+import { type ClusterConfig, QuorateError, VmIdSchema } from "@quorate/contracts";
 import { findNode } from "../configuration-file.ts";
 import { parseMoment } from "../moment.ts";
 
@@ -6,11 +6,13 @@ export type WhyTarget =
   | { kind: "last" }
   | { kind: "node"; node: number }
   | { kind: "term"; term: number }
-  | { kind: "time"; atMs: number };
+  | { kind: "time"; atMs: number }
+  | { kind: "vm"; vm: string };
 
 /**
  * What `why` is asked about: nothing (the last thing of importance), `node:4` or a node's id, name or address,
- * `term:7`, or a time. A bare number is the node of that id when the node list has one, else a term.
+ * `term:7`, a time, or `vm:web` or a machine's name. A bare number is the node of that id when the node list has one, else
+ * a term; a name that no node has is a machine's.
  */
 export function parseTarget(
   text: string | undefined,
@@ -18,17 +20,24 @@ export function parseTarget(
   nowMs: number,
 ): WhyTarget {
   if (text === undefined) return { kind: "last" };
-  const named = /^(node|term):(.*)$/.exec(text);
+  const named = /^(node|term|vm):(.*)$/.exec(text);
+  if (named?.[1] === "vm") return { kind: "vm", vm: named[2] ?? "" };
   if (named?.[1] === "term") return { kind: "term", term: wholeNumber(named[2] ?? "", "term") };
   if (named?.[1] === "node") return { kind: "node", node: nodeOf(named[2] ?? "", config) };
   const atMs = parseMoment(text, nowMs);
   if (atMs !== null) return { kind: "time", atMs };
   if (/^\d+$/.test(text)) {
     const value = Number(text);
-    const isNode = config?.nodes.some(({ id }) => id === value) === true;
-    return isNode ? { kind: "node", node: value } : { kind: "term", term: wholeNumber(text, "term") };
+    const isId = config?.nodes.some(({ id }) => id === value) === true;
+    return isId ? { kind: "node", node: value } : { kind: "term", term: wholeNumber(text, "term") };
   }
-  return { kind: "node", node: nodeOf(text, config) };
+  return isNode(text, config) || !VmIdSchema.safeParse(text).success
+    ? { kind: "node", node: nodeOf(text, config) }
+    : { kind: "vm", vm: text };
+}
+
+function isNode(text: string, config: ClusterConfig | null): boolean {
+  return config?.nodes.some(({ name, addresses }) => name === text || addresses.includes(text)) === true;
 }
 
 function nodeOf(text: string, config: ClusterConfig | null): number {
@@ -60,6 +69,8 @@ export function targetText(target: WhyTarget): string {
       return `node ${target.node}`;
     case "term":
       return `term ${target.term}`;
+    case "vm":
+      return `a node or machine ${target.vm}`;
     case "time":
       return `the time around ${new Date(target.atMs).toISOString()}`;
   }
