@@ -12,6 +12,16 @@ export const VmIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$/)
 export type VmId = z.infer<typeof VmIdSchema>;
 
 /**
+ * A definition is parsed in one go by the process that keeps the leases alive, on every host that gets it. libvirt's own
+ * are of 5 to 20 KiB; one of 255 disks has 3500 tags. What is within the limits takes 30 ms at the worst.
+ */
+export const DEFINITION_LIMIT_BYTES = 256 * 1024;
+/** Counted by `<`: every tag, comment and the like. */
+export const DEFINITION_LIMIT_TAGS = 4000;
+/** Counted by `xmlns`. libvirt's own have one or two; each that is nested is copied by the parser for all inside it. */
+export const DEFINITION_LIMIT_NAMESPACES = 64;
+
+/**
  * Names one placement for ever: one machine, one owner, one start. What was given up under it is never started under
  * it again. {0, 0} is the placement of a machine that was found on its host before any master spoke.
  */

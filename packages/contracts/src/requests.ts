@@ -13,6 +13,7 @@ import {
   ReportMessageSchema,
 } from "./local-messages.ts";
 import {
+  DEFINITION_LIMIT_BYTES,
   PlacementNameSchema,
   VmIdSchema,
   VmMoveSchema,
@@ -146,7 +147,11 @@ export const REQUESTS = {
     },
     /** Takes a machine under care on this node, or changes its definition. */
     "machine-define": {
-      request: z.object({ xml: z.string(), prio: z.int().nullable(), wanted: WISH.nullable() }),
+      request: z.object({
+        xml: z.string().max(DEFINITION_LIMIT_BYTES),
+        prio: z.int().nullable(),
+        wanted: WISH.nullable(),
+      }),
       answer: answer({ vm: VmIdSchema, obstacles: z.array(z.string()) }),
     },
     /** Other wishes for a machine that this node owns. `undefined` gives it up; its disks stay. */

@@ -1,6 +1,11 @@
 import { isIP } from "node:net";
 import { posix } from "node:path";
-import { QuorateError } from "@quorate/contracts";
+import {
+  DEFINITION_LIMIT_BYTES,
+  DEFINITION_LIMIT_NAMESPACES,
+  DEFINITION_LIMIT_TAGS,
+  QuorateError,
+} from "@quorate/contracts";
 import { DOMParser, type Document, type Element, XMLSerializer } from "@xmldom/xmldom";
 import type { MachineDefinition, MachineDisk, MachineNic, StorageEndpoint } from "./hypervisor.ts";
 import { machineUser, tapName } from "./machine-number.ts";
@@ -31,7 +36,7 @@ function broken(where: string, what: string, hint: string): QuorateError {
 
 /**
  * What a domain's XML says. Throws QuorateError DEFINITION_BROKEN, with the place, where it is no XML or lacks what a
- * machine needs. `fileName` stands in the messages. `sharedMounts`: folders that all hosts have from the same place.
+ * machine needs, and where it is larger than the parser can be trusted with. `fileName` stands in the messages. `sharedMounts`: folders that all hosts have from the same place.
  */
 export function readDefinition(
   xml: string,
@@ -128,7 +133,30 @@ interface Located {
   readonly locator?: { readonly lineNumber?: number; readonly columnNumber?: number };
 }
 
+/** The parser's time grows with the square of what is nested: nothing beyond the limits reaches it. */
+function refuseTooLarge(xml: string, fileName: string): void {
+  const hint = "Take out what libvirt does not need: metadata, comments.";
+  const bytes = Buffer.byteLength(xml);
+  if (bytes > DEFINITION_LIMIT_BYTES) {
+    const limit = `${DEFINITION_LIMIT_BYTES / 1024} KiB`;
+    throw broken(
+      fileName,
+      `it has ${Math.ceil(bytes / 1024)} KiB; a definition has ${limit} at the most`,
+      hint,
+    );
+  }
+  const counted = [
+    { limit: DEFINITION_LIMIT_TAGS, mark: "<", what: "tags" },
+    { limit: DEFINITION_LIMIT_NAMESPACES, mark: "xmlns", what: "declarations of namespaces" },
+  ];
+  for (const { limit, mark, what } of counted) {
+    if (xml.split(mark, limit + 2).length - 1 > limit)
+      throw broken(fileName, `it has more than ${limit} ${what}, which no machine needs`, hint);
+  }
+}
+
 function parse(xml: string, fileName: string): Element {
+  refuseTooLarge(xml, fileName);
   const faults: { place: string; words: string }[] = [];
   let document: Document | undefined;
   try {

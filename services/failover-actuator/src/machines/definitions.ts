@@ -58,17 +58,17 @@ export class Definitions {
 
   /** Takes a new one in, durably. Throws QuorateError DEFINITION_BROKEN or DISK_FULL. */
   async add(xml: string): Promise<KnownDefinition> {
-    this.read(xml, "the definition");
-    return this.#remember(await this.#store.writeDefinition(xml), xml);
+    // Read once, before it is kept: every reading takes this process's time.
+    const meaning = this.read(xml, "the definition");
+    return this.#keep({ digest: await this.#store.writeDefinition(xml), xml, meaning });
   }
 
   #remember(digest: string, xml: string): KnownDefinition {
-    const known = {
-      digest,
-      xml,
-      meaning: this.read(xml, `definition ${digest.slice(0, 12)}`),
-    };
-    this.#known.set(digest, known);
+    return this.#keep({ digest, xml, meaning: this.read(xml, `definition ${digest.slice(0, 12)}`) });
+  }
+
+  #keep(known: KnownDefinition): KnownDefinition {
+    this.#known.set(known.digest, known);
     return known;
   }
 

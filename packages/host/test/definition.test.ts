@@ -1,0 +1,56 @@
+import {
+  DEFINITION_LIMIT_BYTES,
+  DEFINITION_LIMIT_NAMESPACES,
+  DEFINITION_LIMIT_TAGS,
+  type QuorateError,
+} from "@quorate/contracts";
+import { describe, expect, it } from "vitest";
+import { prepareDefinition, readDefinition } from "../src/index.ts";
+import { definitionOf } from "./hypervisor-suite.ts";
+
+const plain = definitionOf("vm1", 1);
+
+function refusal(xml: string): string {
+  try {
+    readDefinition(xml, "f");
+  } catch (error) {
+    const { code, message } = error as QuorateError;
+    return `${code} ${message}`;
+  }
+  return "read";
+}
+
+function withMetadata(content: string): string {
+  return plain.replace("<devices>", `<metadata>${content}</metadata><devices>`);
+}
+
+describe("the size of a definition", () => {
+  it("is limited in bytes, tags and namespaces, before anything is parsed", () => {
+    const room = DEFINITION_LIMIT_BYTES - Buffer.byteLength(withMetadata(""));
+    expect(refusal(withMetadata("x".repeat(room)))).toBe("read");
+    const tooLarge = "DEFINITION_BROKEN f: it has 257 KiB; a definition has 256 KiB at the most.";
+    expect(refusal(withMetadata("x".repeat(room + 1)))).toBe(tooLarge);
+    // Bytes, not characters.
+    expect(refusal(withMetadata("ä".repeat(room / 2 + 1)))).toBe(tooLarge);
+    const tags = withMetadata("").split("<").length - 1;
+    expect(refusal(withMetadata("<a/>".repeat(DEFINITION_LIMIT_TAGS - tags)))).toBe("read");
+    // No XML at all: it did not come to that.
+    expect(refusal("<".repeat(DEFINITION_LIMIT_TAGS + 1))).toContain("f: it has more than 4000 tags");
+    const spaces = (count: number) => withMetadata("<a xmlns:b='c'/>".repeat(count));
+    expect(refusal(spaces(DEFINITION_LIMIT_NAMESPACES))).toBe("read");
+    expect(refusal(spaces(DEFINITION_LIMIT_NAMESPACES + 1))).toContain("64 declarations of namespaces");
+    expect(() => prepareDefinition("<".repeat(900_000), { number: 1 })).toThrow("256 KiB at the most");
+  });
+
+  it("takes no more than a part of a lease, however much is nested in it", () => {
+    const depth = DEFINITION_LIMIT_TAGS / 2 - 40;
+    const spaces = Array.from({ length: DEFINITION_LIMIT_NAMESPACES }, (_, index) => ` xmlns:b${index}='c'`);
+    const opened = Array.from({ length: depth }, (_, index) => `<a${spaces[index] ?? " a='b' c='d'"}>`);
+    const xml = withMetadata(opened.join("") + "</a>".repeat(depth));
+    const began = performance.now();
+    expect(refusal(xml)).toBe("read");
+    expect(refusal(withMetadata("<a/>".repeat(900_000)))).toContain("3516 KiB");
+    // 15 ms on two cores that do nothing else; a fifth of a token of a second is 200.
+    expect(performance.now() - began).toBeLessThan(200);
+  });
+});
