@@ -13,3 +13,8 @@ export const DOMAINS = [
     ...{ meaning: null, problem: "odd:1:1: no memory. Give it some." },
   },
 ];
+
+export const HUGE_DOMAIN = {
+  ...{ name: "huge", state: "off", autostart: false, persistent: true, meaning: null },
+  ...{ problem: "huge: it is too large.", xml: "x".repeat(300_000) },
+};

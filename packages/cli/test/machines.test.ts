@@ -7,7 +7,7 @@ import { documentDigest } from "@quorate/corosync-conf";
 import { Bus, createLogger } from "@quorate/runtime";
 import { freePort } from "@quorate/runtime/test/free-port";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { DOMAINS } from "./domains.ts";
+import { DOMAINS, HUGE_DOMAIN } from "./domains.ts";
 import { confirmOff } from "../src/commands/confirm-off.ts";
 import { initNode } from "../src/commands/init.ts";
 import { machineLines, machineTable } from "../src/machine-lines.ts";
@@ -100,7 +100,7 @@ describe("the commands", () => {
       };
     });
     bus.serve("failover-actuator", "machine-move", () => ({ term: 1 }));
-    bus.serve("failover-actuator", "machine-discover", () => ({ domains: DOMAINS }));
+    bus.serve("failover-actuator", "machine-discover", () => ({ domains: [...DOMAINS, HUGE_DOMAIN] }));
     bus.serve("failover-actuator", "machine-define", ({ xml }) => {
       if (xml === "<old1/>") return { vm: "old1", obstacles: [] };
       throw new QuorateError("DEFINITION_BROKEN", "the definition:2:3: no name.", "Give it one.");
@@ -232,7 +232,6 @@ Storage 10.0.9.1:10809 does not answer node 8: nothing that needs it goes there.
     expect(refused.code).toBe(EXIT_CODES.configuration);
     expect(refused.err).toContain("the definition:2:3: no name.");
     expect(refused.err).toContain("Give it one.");
-    expect((await quorate("vm", "define", join(folder, "none.xml"))).err).toContain("ENOENT");
   });
 
   it("take what libvirt knows under care by its name", async () => {
@@ -241,6 +240,7 @@ Storage 10.0.9.1:10809 does not answer node 8: nothing that needs it goes there.
       "old1 is under care on node 4.",
     );
     expect((await quorate("vm", "define", "--domain", "none")).err).toContain("vm discover");
+    expect((await quorate("vm", "define", "--domain", "huge")).err).toContain("of huge has 293 KiB;");
     expect((await quorate("vm", "define")).code).toBe(EXIT_CODES.usage);
   });
 

@@ -61,6 +61,14 @@ export function requestFailure(who: string, verb: string, timeoutMs: number, err
       { cause: error },
     );
   }
+  if (/max_payload/i.test(text)) {
+    return new QuorateError(
+      "MESSAGE_INVALID",
+      `The request ${verb} to ${who} is too large for the bus, and was not sent.`,
+      "A message has 8 MiB at the most.",
+      { cause: error },
+    );
+  }
   return new QuorateError(
     "BUS_UNREACHABLE",
     `Asking ${who} failed: ${text}.`,

@@ -124,6 +124,14 @@ describe("bus", () => {
     await expect(asker.request("quorum-evaluator", "move", 4, { target: -1 }, 1000)).rejects.toMatchObject({
       code: "MESSAGE_INVALID",
     });
+    const definition = { xml: "x".repeat(9 * 1024 ** 2), prio: null, wanted: null };
+    await expect(
+      asker.request("failover-actuator", "machine-define", 4, definition, 1000),
+    ).rejects.toMatchObject({
+      code: "MESSAGE_INVALID",
+      message:
+        "The request machine-define to failover-actuator of node 4 is too large for the bus, and was not sent.",
+    });
     answerer.serve("quorum-evaluator", "status", () => new Promise(() => undefined));
     await receiverReady(answerer);
     await expect(asker.request("quorum-evaluator", "status", 4, {}, 50)).rejects.toMatchObject({

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { type NodeId, QuorateError, type Reason, type VmMove } from "@quorate/contracts";
 import type { Answer, Bus } from "@quorate/runtime";
 import { findNode, parseConfiguration } from "../configuration-file.ts";
+import { readDefinitionFile, refuseTooLarge } from "../definition-file.ts";
 import { domainTable } from "../domain-lines.ts";
 import {
   type KnownMachines,
@@ -134,7 +134,10 @@ export async function defineMachine(
 async function definitionOfDomain(bus: Bus, node: NodeId, name: string): Promise<string> {
   const { domains } = await bus.request("failover-actuator", "machine-discover", node, {}, DEFINE_LIMIT_MS);
   const domain = domains.find((each) => each.name === name);
-  if (domain !== undefined) return domain.xml;
+  if (domain !== undefined) {
+    refuseTooLarge(`The definition of ${name}`, Buffer.byteLength(domain.xml));
+    return domain.xml;
+  }
   throw new QuorateError(
     "MACHINE_UNKNOWN",
     `Libvirt of node ${node} knows no domain ${name} that is not under care.`,
@@ -150,19 +153,6 @@ export async function discoverMachines(places: Places, wanted: string | undefine
     const json = { node, domains: domains.map(({ xml: _xml, ...domain }) => domain) };
     return { json, text: domainTable(node, domains) };
   });
-}
-
-function readDefinitionFile(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new QuorateError(
-      "DEFINITION_BROKEN",
-      `${file} cannot be read: ${why}.`,
-      "Name a file with a domain's XML, as virsh dumpxml prints it.",
-    );
-  }
 }
 
 async function nodeNamed(bus: Bus, nodeId: NodeId, wanted: string): Promise<NodeId> {
