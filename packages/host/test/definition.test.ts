@@ -54,3 +54,19 @@ describe("the size of a definition", () => {
     expect(performance.now() - began).toBeLessThan(200);
   });
 });
+
+describe("the UUID of a definition", () => {
+  const uuid = "0f3a5b7c-9d1e-4f20-8a4b-6c8dae0f1234";
+  const withUuid = (text: string) => plain.replace(/<uuid>.*<.uuid>/, `<uuid>${text}</uuid>`);
+
+  it("is one, however it is written", () => {
+    const forms = [uuid, uuid.toUpperCase(), uuid.replaceAll("-", ""), uuid.replace("-", ""), ` ${uuid}\n`];
+    for (const form of forms) expect(readDefinition(withUuid(form), "f").uuid, form).toBe(uuid);
+  });
+
+  it("is asked for where there is none, and named where it is none", () => {
+    expect(refusal(withUuid(""))).toMatch(/^DEFINITION_BROKEN f:1:\d+: vm1 has no UUID\.$/);
+    expect(refusal(plain.replace(/<uuid>.*<.uuid>/, ""))).toContain("vm1 has no UUID");
+    expect(refusal(withUuid("zzz"))).toMatch(/^DEFINITION_BROKEN f:1:\d+: "zzz" is no UUID\.$/);
+  });
+});

@@ -122,7 +122,7 @@ describe("a definition", () => {
     expect(codeOf(() => readDefinition("no XML", "f.xml"))).toMatch(/^DEFINITION_BROKEN f\.xml:1:1: /);
     expect(codeOf(() => readDefinition("<network/>", "f.xml"))).toMatch(/no <domain>/);
     expect(codeOf(() => readDefinition(plain.replace("vm1", "v m"), "f"))).toMatch(/"v m" cannot be/);
-    expect(codeOf(() => readDefinition(plain.replace("00000000-", ""), "f"))).toMatch(/vm1 has no UUID/);
+    expect(codeOf(() => readDefinition(plain.replace("00000000-", ""), "f"))).toMatch(/" is no UUID/);
     expect(codeOf(() => readDefinition(plain.replace("MiB", "apples"), "f"))).toMatch(/no memory/);
     expect(codeOf(() => readDefinition(plain.replace("127.0.0.1", "storage.example"), "f"))).toMatch(
       /"storage\.example" cannot be held by a gate/,

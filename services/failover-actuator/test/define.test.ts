@@ -1,6 +1,6 @@
 import { DEFINITION_LIMIT_BYTES } from "@quorate/contracts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { configFor, definitionOf, MachineSite } from "./machine-site.ts";
+import { configFor, definitionOf, MachineSite, uuidOf } from "./machine-site.ts";
 
 let site: MachineSite;
 beforeEach(async () => {
@@ -27,6 +27,18 @@ describe("a definition that is too large", () => {
     // Its form says so too: it comes no further than the bus.
     await expect(host.define("vm1", 1, filled("x".repeat(DEFINITION_LIMIT_BYTES)))).rejects.toMatchObject({
       code: "MESSAGE_INVALID",
+    });
+  });
+});
+
+describe("a machine under a UUID that another has", () => {
+  it("is refused, however the UUID is written", async () => {
+    const host = await site.host(4, configFor([4]));
+    await host.define("vm1", 1);
+    const bare = definitionOf("vm2", 1).replace(uuidOf(1), uuidOf(1).replaceAll("-", ""));
+    await expect(host.define("vm2", 1, bare)).rejects.toMatchObject({
+      code: "MACHINE_EXISTS",
+      message: `vm1 of node 4 has the UUID ${uuidOf(1)}.`,
     });
   });
 });

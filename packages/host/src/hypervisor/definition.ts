@@ -28,7 +28,7 @@ const UNITS_IN_BYTES: Readonly<Record<string, number>> = {
   GiB: 1024 ** 3,
 };
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$/;
-const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
+const UUID = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$/i;
 
 function broken(where: string, what: string, hint: string): QuorateError {
   return new QuorateError("DEFINITION_BROKEN", `${where}: ${what}.`, hint);
@@ -52,14 +52,7 @@ export function readDefinition(
       "Give it a <name> of at most 63 letters, digits and _ . + - that begins with a letter or digit.",
     );
   }
-  const uuid = (textOf(domain, "uuid") ?? "").toLowerCase();
-  if (!UUID.test(uuid)) {
-    throw broken(
-      placeOf(domain, fileName),
-      `${name} has no UUID`,
-      "Give it one: <uuid> with what uuidgen prints. It must stay the same on every host.",
-    );
-  }
+  const uuid = readUuid(domain, name, fileName);
   const devices = child(domain, "devices");
   const disks =
     devices === null
@@ -208,6 +201,18 @@ function child(parent: Element, tag: string): Element | null {
 
 function textOf(parent: Element, tag: string): string | null {
   return child(parent, tag)?.textContent?.trim() ?? null;
+}
+
+/** In one form, however it is written: by it machines are told apart, and their numbers made. */
+function readUuid(domain: Element, name: string, fileName: string): string {
+  const text = textOf(domain, "uuid") ?? "";
+  const parts = UUID.exec(text)?.slice(1);
+  if (parts !== undefined) return parts.join("-").toLowerCase();
+  throw broken(
+    placeOf(child(domain, "uuid") ?? domain, fileName),
+    text === "" ? `${name} has no UUID` : `"${text}" is no UUID`,
+    "Give it one: <uuid> with what uuidgen prints. It must stay the same on every host.",
+  );
 }
 
 function readMemory(domain: Element, fileName: string): number {
