@@ -50,7 +50,8 @@ const REMEDIES: Record<ErrorCode, string> = {
   UNSAFE: "Do what the hint says first. `--force`, where there is one, is for who knows better.",
   MACHINES_OFF: "Add the section: `quorate config apply FILE` with `machines { }`.",
   MACHINE_UNKNOWN: "`quorate vm list` names them and who has them.",
-  MACHINE_EXISTS: "Give it a name and a UUID of its own, or take the other one out: `quorate vm list`.",
+  MACHINE_EXISTS:
+    "Give it a name, a UUID and disks of its own, or take the other one out: `quorate vm list`. A disk that guests share is `<shareable/>` in both.",
   MACHINE_BUSY: "Wait until `quorate vm show NAME` says that it runs or is stopped.",
   DEFINITION_BROKEN:
     "Correct the XML at the place named; `virsh dumpxml NAME` gives what libvirt itself has.",

@@ -71,7 +71,7 @@ export const ERROR_TABLE = {
     meaning: "The configuration has no section `machines`: no machine is under care.",
   },
   MACHINE_UNKNOWN: { exit: EXIT_CODES.noSuchThing, meaning: "No machine of that name is under care here." },
-  MACHINE_EXISTS: { exit: EXIT_CODES.error, meaning: "Another machine has that name or UUID." },
+  MACHINE_EXISTS: { exit: EXIT_CODES.error, meaning: "Another machine has that name, UUID or disk." },
   MACHINE_BUSY: {
     exit: EXIT_CODES.error,
     meaning: "The machine is being moved or started; it cannot be changed now.",

@@ -70,3 +70,25 @@ describe("the UUID of a definition", () => {
     expect(refusal(withUuid("zzz"))).toMatch(/^DEFINITION_BROKEN f:1:\d+: "zzz" is no UUID\.$/);
   });
 });
+
+describe("a disk of a definition", () => {
+  const disk = (attributes: string, source: string, more = "") =>
+    `<disk ${attributes}><source ${source}/><target dev='vda'/>${more}</disk>`;
+  const read = (xml: string) => readDefinition(definitionOf("a", 1, xml), "f").disks[0];
+
+  it("is one machine's to write on, unless it says that it is shared or only read", () => {
+    const network = (more: string, device = "disk") =>
+      read(disk(`type='network' device='${device}'`, "protocol='nbd' name='a'", more))?.writing;
+    expect(network("")).toBe("alone");
+    expect(network("<shareable/>")).toBe("shareable");
+    expect(network("<readonly/>")).toBe("none");
+    expect(network("", "cdrom")).toBe("none");
+    expect(read(disk("type='file'", "file='/a'", "<readonly/>"))).toBeUndefined();
+  });
+
+  it("is called by its pool too where it is a volume", () => {
+    expect(read(disk("type='volume'", "pool='fast' volume='a.raw'"))?.source).toBe("fast/a.raw");
+    expect(read(disk("type='block'", "dev='/dev/vg/a'"))?.source).toBe("/dev/vg/a");
+    expect(read(disk("type='nvme'", "type='pci'"))?.source).toBe("?");
+  });
+});

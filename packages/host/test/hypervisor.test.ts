@@ -72,6 +72,7 @@ describe("a definition", () => {
           kind: "network",
           source: "nbd:gone",
           endpoints: [{ address: "127.0.0.1", port: 10809 }],
+          writing: "alone",
         },
       ],
       nics: [{ kind: "bridge", source: "vmbr0", gated: true }],

@@ -1,6 +1,14 @@
 import { DEFINITION_LIMIT_BYTES } from "@quorate/contracts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { configFor, definitionOf, MachineSite, uuidOf } from "./machine-site.ts";
+import {
+  configFor,
+  definitionOf,
+  localDefinitionOf,
+  MACHINES,
+  MachineSite,
+  until,
+  uuidOf,
+} from "./machine-site.ts";
 
 let site: MachineSite;
 beforeEach(async () => {
@@ -40,5 +48,90 @@ describe("a machine under a UUID that another has", () => {
       code: "MACHINE_EXISTS",
       message: `vm1 of node 4 has the UUID ${uuidOf(1)}.`,
     });
+  });
+});
+
+/** Nobody is master but where somebody speaks: what is defined stays where it is. */
+describe("a machine on a disk that another has", () => {
+  const DISK = "<target dev='vda'/>";
+  /** vm2 with vm1's disk: its copied XML, with a name and a UUID of its own. */
+  const cloned = (xml: string) => xml.replace("<name>vm1<", "<name>vm2<").replace(uuidOf(1), uuidOf(2));
+  const ofVm1 = (node: number, disk: string) => ({
+    code: "MACHINE_EXISTS",
+    message: `vm1 of node ${node} has the disk ${disk}, which is vm2's vda: two machines that write on it destroy it.`,
+    hint: expect.stringContaining("quorate vm forget vm1"),
+  });
+
+  it("is refused where both write, on whichever node, stopped or running", async () => {
+    const config = configFor([2, 4]);
+    const two = await site.host(2, config);
+    const four = await site.host(4, config);
+    const xml = definitionOf("vm1", 1);
+    await two.define("vm1", 1);
+    await until("node 4 knows", () => four.room.inventory().length > 0);
+    await expect(four.define("vm2", 2, cloned(xml))).rejects.toMatchObject(ofVm1(2, "nbd:vm1"));
+    await expect(two.define("vm2", 2, cloned(xml))).rejects.toMatchObject(ofVm1(2, "nbd:vm1"));
+    const shared = cloned(xml).replace(DISK, `${DISK}<shareable/>`);
+    await expect(four.define("vm2", 2, shared)).rejects.toMatchObject(ofVm1(2, "nbd:vm1"));
+    expect(Object.keys(four.room.machines.host.vms)).not.toContain("vm2");
+    // Of another server, or only to look at: no writer's.
+    await four.define("vm2", 2, cloned(xml).replace("10.99.0.1", "10.99.0.2"));
+    await four.define("vm2", 2, cloned(xml).replace(DISK, `${DISK}<readonly/>`));
+    await expect(four.define("vm2", 2, cloned(xml))).rejects.toMatchObject(ofVm1(2, "nbd:vm1"));
+  });
+
+  it("is taken in where both share it", async () => {
+    const host = await site.host(4, configFor([4]));
+    const xml = definitionOf("vm1", 1).replace(DISK, `${DISK}<shareable/>`);
+    await host.define("vm1", 1, xml);
+    await host.define("vm2", 2, cloned(xml));
+  });
+
+  it("is refused by its path on one host, and below a shared folder on all", async () => {
+    const machines = { ...MACHINES, sharedMounts: ["/srv/machines"] };
+    const config = configFor([2, 4], { machines });
+    const two = await site.host(2, config);
+    const four = await site.host(4, config);
+    const own = localDefinitionOf("vm1", 1);
+    const shared = own.replace("/var/lib/vm/", "/srv/machines/");
+    await two.define("vm1", 1, own);
+    await until("node 4 knows", () => four.room.inventory().length > 0);
+    const folded = "/var/lib/other/../vm/vm1";
+    await expect(two.define("vm2", 2, cloned(own).replace("/var/lib/vm/vm1", folded))).rejects.toMatchObject(
+      ofVm1(2, folded),
+    );
+    await four.define("vm2", 2, cloned(own));
+    await two.define("vm1", 1, shared);
+    const digest = () => two.room.machines.host.vms["vm1"]?.saved?.definition;
+    await until("node 4 knows that too", () =>
+      four.room.inventory().some(({ record }) => record.vm === "vm1" && record.definition === digest()),
+    );
+    await expect(four.define("vm2", 2, cloned(shared))).rejects.toMatchObject(ofVm1(2, "/srv/machines/vm1"));
+  });
+
+  it("is refused while that one still runs on it, although its next start would not", async () => {
+    const host = await site.host(4, configFor([4]));
+    host.speak({});
+    const xml = definitionOf("vm1", 1);
+    await host.define("vm1", 1);
+    await until("it runs", () => host.isOpen(1));
+    await host.define("vm1", 1, xml.replace("name='vm1'", "name='new'"));
+    await expect(host.define("vm2", 2, cloned(xml))).rejects.toMatchObject(ofVm1(4, "nbd:vm1"));
+  });
+
+  it("is not taken in before that one is gone", async () => {
+    const host = await site.host(4, configFor([4], { machines: { ...MACHINES, shutdownGraceMs: 1000 } }));
+    host.speak({});
+    const xml = definitionOf("deaf1", 1);
+    const clone = xml.replace("<name>deaf1<", "<name>vm2<").replace(uuidOf(1), uuidOf(2));
+    await host.define("deaf1", 1);
+    await until("it runs", () => host.isOpen(1));
+    await host.wish("deaf1", "undefined");
+    await expect(host.define("vm2", 2, clone)).rejects.toMatchObject({
+      code: "MACHINE_BUSY",
+      message: expect.stringContaining("is being given up"),
+    });
+    await until("it is over", () => host.room.machines.host.vms["deaf1"]?.saved?.released != null);
+    await host.define("vm2", 2, clone);
   });
 });

@@ -245,18 +245,31 @@ function readDisk(disk: Element, fileName: string, sharedMounts: readonly string
   const source = child(disk, "source");
   if (source === null) return [];
   const target = child(disk, "target")?.getAttribute("dev") ?? "?";
+  const writing = writingOf(disk);
   if (disk.getAttribute("type") === "network") {
     const protocol = source.getAttribute("protocol") ?? "?";
     const endpoints = children(source, "host").map((host) => readEndpoint(host, protocol, fileName));
-    return [
-      { target, kind: "network", source: `${protocol}:${source.getAttribute("name") ?? ""}`, endpoints },
-    ];
+    const name = `${protocol}:${source.getAttribute("name") ?? ""}`;
+    return [{ target, kind: "network", source: name, endpoints, writing }];
   }
-  const path = ["file", "dev", "dir", "volume"].map((key) => source.getAttribute(key)).find(Boolean) ?? "?";
   // A medium that is only read can be had everywhere, or is left out: nothing is lost with it.
-  if (disk.getAttribute("device") === "cdrom" || child(disk, "readonly") !== null) return [];
+  if (writing === "none") return [];
+  const path = pathOf(source);
   const isShared = sharedMounts.some((mount) => posix.normalize(path).startsWith(`${mount}/`));
-  return [{ target, kind: isShared ? "shared-mount" : "local", source: path, endpoints: [] }];
+  return [{ target, kind: isShared ? "shared-mount" : "local", source: path, endpoints: [], writing }];
+}
+
+function writingOf(disk: Element): MachineDisk["writing"] {
+  if (disk.getAttribute("device") === "cdrom" || child(disk, "readonly") !== null) return "none";
+  return child(disk, "shareable") === null ? "alone" : "shareable";
+}
+
+/** A volume is called so in its pool only. */
+function pathOf(source: Element): string {
+  const [path] = ["file", "dev", "dir"].flatMap((key) => source.getAttribute(key) || []);
+  if (path !== undefined) return path;
+  const volume = source.getAttribute("volume") ?? "";
+  return volume === "" ? "?" : `${source.getAttribute("pool") ?? "?"}/${volume}`;
 }
 
 function readEndpoint(host: Element, protocol: string, fileName: string): StorageEndpoint {

@@ -10,6 +10,8 @@ export interface MachineDisk {
   readonly kind: "network" | "local" | "shared-mount";
   readonly source: string;
   readonly endpoints: readonly StorageEndpoint[];
+  /** `alone`: a second writer destroys it. `shareable`: the guests see to that among themselves. */
+  readonly writing: "alone" | "shareable" | "none";
 }
 
 export interface StorageEndpoint {

@@ -1,12 +1,12 @@
 import { type NodeId, QuorateError, type Reason, type VmRecord } from "@quorate/contracts";
-import { isGivenUp, planWithout } from "@quorate/core-failover";
-import { fenceAgentProblem, machineNumber } from "@quorate/host";
+import { planWithout } from "@quorate/core-failover";
+import { fenceAgentProblem } from "@quorate/host";
 import { type Bus, type BusSubscription, monotonicUs } from "@quorate/runtime";
 import { confirmOff, masterTerm } from "./confirm-off.ts";
 import { relocatabilityOf, storagesOf } from "./definitions.ts";
 import { discover } from "./discover.ts";
 import type { MachineRoom } from "./machine-room.ts";
-import type { KeptRecord } from "./newest-records.ts";
+import { refuseClash } from "./refuse-clash.ts";
 
 type Wish = VmRecord["wanted"];
 
@@ -123,7 +123,7 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
   const { host } = room.machines;
   const { digest, meaning } = await room.definitions.add(xml);
   const { name: vm, uuid, obstacles } = meaning;
-  const after = await refuseClash(room, vm, uuid);
+  const after = await refuseClash(room, meaning);
   const kept = host.vms[vm]?.record ?? null;
   // What was given up and is defined again begins anew.
   const known = kept?.wanted === "undefined" ? null : kept;
@@ -170,52 +170,6 @@ async function refuseAnotherUser(room: MachineRoom, { vm, definition, started }:
     "MACHINE_BUSY",
     `${vm} runs with the UUID ${meaning.uuid}, not ${uuid}: the gates know it by that.`,
     `Keep the UUID, or stop it first: quorate vm stop ${vm}`,
-  );
-}
-
-/**
- * Throws MACHINE_EXISTS when the name or the UUID is another machine's, stopped or running. Answers with what another
- * node, which gave it up, says of it last.
- */
-async function refuseClash(room: MachineRoom, vm: string, uuid: string): Promise<VmRecord | null> {
-  const hint = "Give it a name and a UUID of its own, or take the other one out: quorate vm list";
-  const own = room.machines.host.config.node;
-  for (const { node, copies } of room.reports) {
-    if (node === own || !copies.some((copy) => copy.vm === vm && copy.placement === null)) continue;
-    const message = `${vm} runs on node ${node}, under libvirt alone: the same name would be the same machine.`;
-    throw new QuorateError("MACHINE_EXISTS", message, hint);
-  }
-  const kept = await room.wholeInventory();
-  const same = kept.find(({ record }) => record.vm === vm);
-  const after = same === undefined || same.node === own ? null : succeeded(same);
-  const others = kept.filter(({ record }) => record.vm !== vm && record.wanted !== "undefined");
-  await Promise.all(
-    others.map(async ({ node, record }) => {
-      const other = await room.definitions.get(record.definition, [node]).catch(() => null);
-      // Two UUIDs of one number would share the user by which the kernel tells the machines' connections.
-      if (other === null || machineNumber(other.meaning.uuid) !== machineNumber(uuid)) return;
-      const which = other.meaning.uuid === uuid ? `the UUID ${uuid}` : `a UUID of the same number as ${uuid}`;
-      throw new QuorateError("MACHINE_EXISTS", `${record.vm} of node ${node} has ${which}.`, hint);
-    }),
-  );
-  return after;
-}
-
-/** Throws unless the other node has given the machine up, and has nothing left of it. */
-function succeeded({ node, record }: KeptRecord): VmRecord {
-  const { vm } = record;
-  if (isGivenUp(record)) return record;
-  if (record.wanted === "undefined") {
-    throw new QuorateError(
-      "MACHINE_BUSY",
-      `${vm} is being given up on node ${node}, which has not said yet that nothing is left of it.`,
-      `Try again in a moment; if node ${node} is away, when it is back.`,
-    );
-  }
-  throw new QuorateError(
-    "MACHINE_EXISTS",
-    `${vm} is node ${node}'s already.`,
-    `To change it: quorate vm define FILE --node ${node}. Another machine needs a name and a UUID of its own.`,
   );
 }
 
