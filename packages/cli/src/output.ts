@@ -1,4 +1,4 @@
-import { EXIT_CODES, type ExitCode, QuorateError } from "@quorate/contracts";
+import { EXIT_CODES, type ExitCode, printable, QuorateError } from "@quorate/contracts";
 import { type Paint, PLAIN } from "./status-text.ts";
 
 /** Where a command writes to. */
@@ -63,7 +63,7 @@ export async function show(
 }
 
 export function failureText(error: QuorateError): string {
-  return `quorate: ${error.message}\n  what to do: ${error.hint}\n`;
+  return printable(`quorate: ${error.message}\n  what to do: ${error.hint}\n`);
 }
 
 export function failureJson(error: QuorateError): unknown {

@@ -1,7 +1,8 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { EXIT_CODES } from "@quorate/contracts";
+import { EXIT_CODES, QuorateError } from "@quorate/contracts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { failureText } from "../src/output.ts";
 import { runCommand } from "../src/program.ts";
 import { temporaryFolder } from "./fixture.ts";
 
@@ -24,6 +25,11 @@ async function refusal(file: string): Promise<{ code: number; said: string }> {
   return { code, said };
 }
 
+it("does not let what others wrote move the cursor", () => {
+  const text = failureText(new QuorateError("USAGE", "\u001b[2J\u009b1m\u202ea\nb", "c\u0007"));
+  expect(text).toBe("quorate: \\u001b[2J\\u009b1m\\u202ea\nb\n  what to do: c\\u0007\n");
+});
+
 describe("the file of a definition", () => {
   it("is a regular one, of a definition's size", async () => {
     const file = join(folder, "large.xml");
@@ -37,6 +43,12 @@ describe("the file of a definition", () => {
       said: expect.stringContaining("/dev/null is no regular file."),
     });
     expect((await refusal(folder)).said).toContain("is no regular file.");
+    const latin = join(folder, "latin.xml");
+    writeFileSync(latin, Buffer.from("<domain><title>f\u00fcr</title></domain>", "latin1"));
+    expect(await refusal(latin)).toMatchObject({
+      code: EXIT_CODES.configuration,
+      said: expect.stringMatching(/latin\.xml is not UTF-8\.[^]*iconv/),
+    });
     expect((await refusal(join(folder, "none.xml"))).said).toContain("ENOENT");
   });
 });

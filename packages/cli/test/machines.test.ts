@@ -230,7 +230,7 @@ Storage 10.0.9.1:10809 does not answer node 8: nothing that needs it goes there.
     writeFileSync(file, "<domain/>");
     const refused = await quorate("vm", "define", file);
     expect(refused.code).toBe(EXIT_CODES.configuration);
-    expect(refused.err).toContain("the definition:2:3: no name.");
+    expect(refused.err).toContain(`${file}:2:3: no name.`);
     expect(refused.err).toContain("Give it one.");
   });
 

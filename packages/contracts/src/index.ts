@@ -7,6 +7,7 @@ export * from "./evaluator-state.ts";
 export * from "./events.ts";
 export * from "./local-messages.ts";
 export * from "./machine-messages.ts";
+export * from "./printable.ts";
 export * from "./requests.ts";
 export * from "./subjects.ts";
 export * from "./timing.ts";

@@ -92,3 +92,22 @@ describe("a disk of a definition", () => {
     expect(read(disk("type='nvme'", "type='pci'"))?.source).toBe("?");
   });
 });
+
+describe("what a broken definition says of itself", () => {
+  it("is quoted, short, and cannot act on a terminal", () => {
+    const esc = "\u001b[2J";
+    const named = refusal(plain.replace("<name>vm1", `<name>${esc}${"n".repeat(200)}`));
+    expect(named).toContain(`"\\u001b[2J${"n".repeat(76)}…" cannot be a machine's name`);
+    expect(refusal(plain.replace(/<uuid>.*<.uuid>/, "<uuid>a\u202eb</uuid>"))).toContain(
+      '"a\\u202eb" is no UUID',
+    );
+    const tag = `${"t".repeat(500)}\u009b`;
+    const mismatch = refusal(`<domain><${tag}></domain>`);
+    expect(mismatch).toContain("invalid tagName");
+    expect(mismatch.length).toBeLessThan(200);
+    for (const said of [named, mismatch, refusal(`<domain>&${esc};</domain>`)])
+      expect(said).not.toMatch(/\p{Cc}/u);
+    const disk = "<disk type='file'><source file='/a&#155;b'/><target dev='vda'/></disk>";
+    expect(readDefinition(definitionOf("a", 1, disk), "f").obstacles[0]).toContain("(/a\\u009bb)");
+  });
+});

@@ -102,7 +102,7 @@ describe("a machine on a disk that another has", () => {
     );
     await four.define("vm2", 2, cloned(own));
     await two.define("vm1", 1, shared);
-    const digest = () => two.room.machines.host.vms["vm1"]?.saved?.definition;
+    const digest = () => two.room.machines.host.vms["vm1"]?.record?.definition;
     await until("node 4 knows that too", () =>
       four.room.inventory().some(({ record }) => record.vm === "vm1" && record.definition === digest()),
     );

@@ -1,7 +1,7 @@
-import { type NodeId, QuorateError, type Reason, type VmMove } from "@quorate/contracts";
+import { type NodeId, printable, QuorateError, type Reason, type VmMove } from "@quorate/contracts";
 import type { Answer, Bus } from "@quorate/runtime";
 import { findNode, parseConfiguration } from "../configuration-file.ts";
-import { readDefinitionFile, refuseTooLarge } from "../definition-file.ts";
+import { readDefinitionFile, refuseTooLarge, whereItIs } from "../definition-file.ts";
 import { domainTable } from "../domain-lines.ts";
 import {
   type KnownMachines,
@@ -118,14 +118,15 @@ export async function defineMachine(
   return withBus(places, async (bus, { nodeId }) => {
     const node = options.node === undefined ? nodeId : await nodeNamed(bus, nodeId, options.node);
     const xml = read ?? (await definitionOfDomain(bus, node, options.domain ?? ""));
-    const answer = await bus.request(
-      "failover-actuator",
-      "machine-define",
-      node,
-      { xml, prio: options.prio ?? null, wanted: options.stopped === true ? "stopped" : null },
-      DEFINE_LIMIT_MS,
+    const body = {
+      xml,
+      prio: options.prio ?? null,
+      wanted: options.stopped === true ? ("stopped" as const) : null,
+    };
+    const { vm, obstacles } = await whereItIs(
+      file ?? `the definition of ${options.domain ?? "?"}`,
+      bus.request("failover-actuator", "machine-define", node, body, DEFINE_LIMIT_MS),
     );
-    const { vm, obstacles } = answer as { vm: string; obstacles: string[] };
     const warnings = obstacles.map((obstacle) => `  not relocatable by lease: ${obstacle}\n`).join("");
     return { json: { vm, node, obstacles }, text: `${vm} is under care on node ${node}.\n${warnings}` };
   });
@@ -151,7 +152,7 @@ export async function discoverMachines(places: Places, wanted: string | undefine
     const node = wanted === undefined ? nodeId : await nodeNamed(bus, nodeId, wanted);
     const { domains } = await bus.request("failover-actuator", "machine-discover", node, {}, DEFINE_LIMIT_MS);
     const json = { node, domains: domains.map(({ xml: _xml, ...domain }) => domain) };
-    return { json, text: domainTable(node, domains) };
+    return { json, text: printable(domainTable(node, domains)) };
   });
 }
 

@@ -4,7 +4,9 @@ import {
   DEFINITION_LIMIT_BYTES,
   DEFINITION_LIMIT_NAMESPACES,
   DEFINITION_LIMIT_TAGS,
+  printable,
   QuorateError,
+  quotedShort,
 } from "@quorate/contracts";
 import { DOMParser, type Document, type Element, XMLSerializer } from "@xmldom/xmldom";
 import type { MachineDefinition, MachineDisk, MachineNic, StorageEndpoint } from "./hypervisor.ts";
@@ -27,6 +29,7 @@ const UNITS_IN_BYTES: Readonly<Record<string, number>> = {
   G: 1024 ** 3,
   GiB: 1024 ** 3,
 };
+const WORDS_LIMIT = 120;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}$/;
 const UUID = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$/i;
 
@@ -48,7 +51,7 @@ export function readDefinition(
   if (!NAME.test(name)) {
     throw broken(
       placeOf(domain, fileName),
-      name === "" ? "the machine has no name" : `"${name}" cannot be a machine's name here`,
+      name === "" ? "the machine has no name" : `${quotedShort(name)} cannot be a machine's name here`,
       "Give it a <name> of at most 63 letters, digits and _ . + - that begins with a letter or digit.",
     );
   }
@@ -177,10 +180,12 @@ function parse(xml: string, fileName: string): Element {
 
 function wordsOf(words: string): string {
   const [first = words] = words.split("\n");
-  return first
+  const bare = first
     .replace(/^\[xmldom \w+\]\s*/, "")
     .replace(/@?#?\[line:.*$/, "")
     .trim();
+  // The parser quotes what it met, however long.
+  return printable(bare.length > WORDS_LIMIT ? `${bare.slice(0, WORDS_LIMIT)}…` : bare);
 }
 
 function placeOf(element: Element, fileName: string): string {
@@ -210,7 +215,7 @@ function readUuid(domain: Element, name: string, fileName: string): string {
   if (parts !== undefined) return parts.join("-").toLowerCase();
   throw broken(
     placeOf(child(domain, "uuid") ?? domain, fileName),
-    text === "" ? `${name} has no UUID` : `"${text}" is no UUID`,
+    text === "" ? `${name} has no UUID` : `${quotedShort(text)} is no UUID`,
     "Give it one: <uuid> with what uuidgen prints. It must stay the same on every host.",
   );
 }
@@ -235,7 +240,7 @@ function readVcpus(domain: Element, fileName: string): number {
   if (Number.isSafeInteger(vcpus) && vcpus > 0) return vcpus;
   throw broken(
     placeOf(element, fileName),
-    `"${element.textContent?.trim() ?? ""}" is no number of processors`,
+    `${quotedShort(element.textContent?.trim() ?? "")} is no number of processors`,
     "Write, for instance, <vcpu>2</vcpu>.",
   );
 }
@@ -284,7 +289,7 @@ function readEndpoint(host: Element, protocol: string, fileName: string): Storag
     return { address, port };
   throw broken(
     placeOf(host, fileName),
-    `the storage "${address}" cannot be held by a gate`,
+    `the storage ${quotedShort(address)} cannot be held by a gate`,
     "Name it by a numeric address and a port: <host name='10.0.9.1' port='10809'/>.",
   );
 }
@@ -331,5 +336,5 @@ function obstaclesOf(
   }
   if (child(devices.parentNode as Element, "qemu:commandline") !== null)
     obstacles.push("it has arguments of its own for QEMU, which nobody here understands");
-  return obstacles;
+  return obstacles.map(printable);
 }
