@@ -161,7 +161,11 @@ export class ProductLab {
 }
 
 function wholeOf(statuses: readonly (ProductStatus | null)[], ids: readonly number[]): Whole | null {
-  if (statuses.some((status) => status !== null && status.degraded.length > 0)) return null;
+  // What a test has ordered is no fault.
+  const faults = statuses
+    .flatMap((status) => status?.degraded ?? [])
+    .filter(({ code }) => code !== "drained");
+  if (faults.length > 0) return null;
   return convergedOf(statuses, ids);
 }
 
