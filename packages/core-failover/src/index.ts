@@ -54,6 +54,7 @@ export {
   type CopyFailure,
   type CopyReport,
   type CopyState,
+  compareRecords,
   isGivenUp,
   type PlacementName,
   type VmId,

@@ -33,6 +33,30 @@ describe("a host of virtual machines", () => {
     expect(bench.state.vms["a"]?.record).toMatchObject({ placement: OURS, wanted: "stopped", revision: 2 });
   });
 
+  it("takes a new record back, and none that a master has spoken of", () => {
+    const bench = new Bench();
+    bench.run(1_200_000);
+    const withdraw = () => bench.input({ kind: "withdraw", vm: "a", definition: recordOf("a").definition });
+    bench.input({ kind: "define", record: recordOf("a") });
+    bench.input({ kind: "withdraw", vm: "a", definition: "another" });
+    bench.run(100_000);
+    expect(bench.reports.at(-1)?.records).toHaveLength(1);
+    withdraw();
+    bench.run(100_000);
+    expect(bench.state.vms["a"]).toMatchObject({ record: null, saved: null });
+    expect(bench.reports.at(-1)?.records).toEqual([]);
+    bench.input({ kind: "define", record: recordOf("a") });
+    bench.say([run()]);
+    withdraw();
+    bench.run(100_000);
+    withdraw();
+    expect(bench.state.vms["a"]?.record).toMatchObject({ placement: OURS });
+    bench.input({ kind: "define", record: recordOf("b") });
+    bench.input({ kind: "define", record: { ...recordOf("b"), prio: 3 } });
+    bench.input({ kind: "withdraw", vm: "b", definition: recordOf("b").definition });
+    expect(bench.state.vms["b"]?.record).toMatchObject({ revision: 2 });
+  });
+
   const given = (change: Partial<VmRecord> = {}): VmRecord => ({
     ...recordAt({ term: 1, number: 5 }),
     wanted: "undefined",

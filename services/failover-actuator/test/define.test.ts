@@ -5,10 +5,12 @@ import {
   definitionOf,
   localDefinitionOf,
   MACHINES,
+  type MachineHost,
   MachineSite,
   until,
   uuidOf,
 } from "./machine-site.ts";
+import { definitionDigest } from "../src/machines/record-store.ts";
 
 let site: MachineSite;
 beforeEach(async () => {
@@ -133,5 +135,46 @@ describe("a machine on a disk that another has", () => {
     });
     await until("it is over", () => host.room.machines.host.vms["deaf1"]?.saved?.released != null);
     await host.define("vm2", 2, clone);
+  });
+});
+
+describe("machines of one name that are defined on several nodes at once", () => {
+  const NODES = [2, 4, 8];
+
+  async function definedAtOnce(speaking: boolean) {
+    const hosts: MachineHost[] = [];
+    for (const id of NODES) hosts.push(await site.host(id, configFor(NODES)));
+    if (speaking) for (const host of hosts) host.speak({ members: NODES, leader: 4 });
+    const everybodyHeard = () => hosts.every(({ room }) => room.reports.length === NODES.length);
+    await until("everybody has heard of everybody", everybodyHeard);
+    const xmls = hosts.map(({ id }) => definitionOf("vm1", id));
+    const ends = await Promise.allSettled(
+      hosts.map((host, index) => host.define("vm1", host.id, xmls[index])),
+    );
+    const digests = xmls.map((xml) => definitionDigest(xml));
+    return { hosts, ends, digests };
+  }
+
+  it("are one: the lower node's, where no master decides; the others are told, and keep nothing", async () => {
+    const { hosts, ends, digests } = await definedAtOnce(false);
+    expect(ends.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected"]);
+    for (const end of ends.slice(1)) {
+      expect(end).toMatchObject({
+        reason: { code: "MACHINE_EXISTS", message: expect.stringContaining("on node 2 at the same moment") },
+      });
+    }
+    for (const host of hosts.slice(1)) {
+      await until("it is taken back", () => host.room.machines.host.vms["vm1"]?.saved == null);
+      await until("all know one", () => host.room.inventory()[0]?.record.definition === digests[0]);
+    }
+  });
+
+  it("are one with a master too, and whoever was told that his counts is right", async () => {
+    const { hosts, ends, digests } = await definedAtOnce(true);
+    const counting = ends.flatMap(({ status }, index) => (status === "fulfilled" ? digests[index] : []));
+    expect(counting).toHaveLength(1);
+    await until("it runs", () => hosts.some((host) => host.state("vm1") === "running"));
+    const [two] = hosts;
+    await until("all know that one", () => two?.room.inventory()[0]?.record.definition === counting[0]);
   });
 });

@@ -23,6 +23,7 @@ import { planWatchdog } from "./host-watchdog.ts";
 import {
   comparePlacements,
   compareRecords,
+  FIRST_PLACEMENT,
   isGivenUp,
   type VmId,
   type VmRecord,
@@ -43,6 +44,8 @@ export type VmHostInput =
    * another host, which gave the machine up, says of it last; the new record takes the place of that one.
    */
   | { kind: "define"; record: VmDefine; after?: VmRecord | null }
+  /** A new record that another host's of the same moment came before: as if it had not been. */
+  | { kind: "withdraw"; vm: VmId; definition: string }
   | { kind: "storage"; gone: readonly string[] }
   | { kind: "config"; config: VmHostConfig }
   /** CLOCK_BOOTTIME ran on without CLOCK_MONOTONIC: no lease given so far means anything. */
@@ -96,6 +99,8 @@ function take(turn: VmTurn, input: VmHostInput): void {
       return;
     case "define":
       return define(turn, input.record, input.after ?? null);
+    case "withdraw":
+      return withdraw(turn, input.vm, input.definition);
     case "storage":
       state.storageGone = [...input.gone].sort();
       // What stood in their way may be over.
@@ -209,6 +214,16 @@ function define(turn: VmTurn, wish: VmDefine, after: VmRecord | null): void {
     return;
   }
   facts.record = { ...record, ...wish, revision: record.revision + 1 };
+}
+
+/** Not once a master has spoken of it here: then his placements decide which of the two it is. */
+function withdraw({ state }: VmTurn, vm: VmId, definition: string): void {
+  const facts = state.vms[vm];
+  const order = state.orders[vm]?.order;
+  if (facts === undefined || facts.record === null || facts.record.definition !== definition) return;
+  const isNew = samePlacement(facts.record.placement, FIRST_PLACEMENT) && facts.record.revision === 1;
+  const isUntouched = facts.copy === null && facts.begun === null;
+  if (isNew && isUntouched && (order === undefined || order.kind === "destroy")) facts.record = null;
 }
 
 /** The released record says of this host too that nothing runs, or will, under that placement or an older one. */

@@ -1,10 +1,16 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type NodeId, QuorateError, type VmRecord } from "@quorate/contracts";
-import { isGivenUp } from "@quorate/core-failover";
+import { compareRecords, isGivenUp } from "@quorate/core-failover";
 import { type MachineDefinition, machineNumber } from "@quorate/host";
 import type { MachineRoom } from "./machine-room.ts";
 import type { KeptRecord } from "./newest-records.ts";
 import { diskOfBoth } from "./same-disk.ts";
 
+/** For the record to be on disk: two tokens. */
+const LOOKS_FOR_DISK = 40;
+/** Who asked waits too, and the bus is no slower where a token is long. */
+const LOOK_LIMIT_MS = 100;
+const HEAR_LIMIT_MS = 2000;
 const HINT = "Give it a name and a UUID of its own, or take the other one out: quorate vm list";
 
 /**
@@ -84,4 +90,44 @@ function succeeded({ node, record }: KeptRecord): VmRecord {
     `${vm} is node ${node}'s already.`,
     `To change it: quorate vm define FILE --node ${node}. Another machine needs a name and a UUID of its own.`,
   );
+}
+
+/** Throws MACHINE_EXISTS when a new machine's name became another node's while this one was being taken in. */
+export function refuseLateName(room: MachineRoom, vm: string): void {
+  const same = room.inventory().find(({ record }) => record.vm === vm);
+  if (same !== undefined && same.node !== room.machines.host.config.node) succeeded(same);
+}
+
+/**
+ * Two nodes can take in machines of one name before they have heard of each other. After this one's record is on disk
+ * and reports had half a token to arrive, both see both: the newer record counts, of two new ones the lower node's, as
+ * for the master. Whoever is not that takes his back and throws MACHINE_EXISTS.
+ */
+export async function refuseRival(room: MachineRoom, vm: string, definition: string): Promise<void> {
+  if (room.otherNodes().length === 0) return;
+  const { tokenUs } = room.machines.host.config;
+  const isSaved = () => room.machines.host.vms[vm]?.saved?.definition === definition;
+  for (let looks = 0; !isSaved() && looks < LOOKS_FOR_DISK; looks += 1)
+    await delay(Math.min(tokenUs / 20_000, LOOK_LIMIT_MS));
+  await delay(Math.min(tokenUs / 2000, HEAR_LIMIT_MS));
+  const rival = rivalOf(room, vm, definition);
+  if (rival === null) return;
+  room.machines.toHost({ kind: "withdraw", vm, definition });
+  throw new QuorateError(
+    "MACHINE_EXISTS",
+    `${vm} was defined on node ${rival.node} at the same moment, otherwise: that definition counts, and not this one.`,
+    `See: quorate vm show ${vm}. Another machine needs a name and a UUID of its own.`,
+  );
+}
+
+function rivalOf(room: MachineRoom, vm: string, definition: string): KeptRecord | null {
+  const { host } = room.machines;
+  const { node } = host.config;
+  const own = { node, records: [host.vms[vm]?.record ?? []].flat() };
+  const others = room.reports.filter((report) => report.node !== node);
+  const [newest] = [own, ...others]
+    .flatMap(({ node: keeper, records }) => records.map((record) => ({ node: keeper, record })))
+    .filter(({ record }) => record.vm === vm && !isGivenUp(record))
+    .sort((left, right) => compareRecords(right.record, left.record) || left.node - right.node);
+  return newest === undefined || newest.record.definition === definition ? null : newest;
 }

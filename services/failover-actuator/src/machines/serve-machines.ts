@@ -6,7 +6,7 @@ import { confirmOff, masterTerm } from "./confirm-off.ts";
 import { relocatabilityOf, storagesOf } from "./definitions.ts";
 import { discover } from "./discover.ts";
 import type { MachineRoom } from "./machine-room.ts";
-import { refuseClash } from "./refuse-clash.ts";
+import { refuseClash, refuseLateName, refuseRival } from "./refuse-clash.ts";
 
 type Wish = VmRecord["wanted"];
 
@@ -141,6 +141,8 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
   const defined = await room.hypervisor.definitions();
   if (defined.some(({ name, autostart }) => name === vm && autostart))
     await room.hypervisor.disableAutostart(vm);
+  // From here to the record there is no pause in which another's could arrive.
+  if (known === null && after === null) refuseLateName(room, vm);
   room.machines.toHost({
     kind: "define",
     after,
@@ -159,6 +161,7 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
     const message = `${vm} is not taken in yet: this host is still at what it was told of it before.`;
     throw new QuorateError("MACHINE_BUSY", message, "Try again in a moment.");
   }
+  if (known === null) await refuseRival(room, vm, digest);
   return { vm, obstacles: [...obstacles] };
 }
 
