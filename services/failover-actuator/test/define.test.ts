@@ -82,6 +82,15 @@ describe("a machine on a disk that another has", () => {
     await expect(four.define("vm2", 2, cloned(xml))).rejects.toMatchObject(ofVm1(2, "nbd:vm1"));
   });
 
+  it("is refused where both are defined at once", async () => {
+    const host = await site.host(4, configFor([4]));
+    const xml = definitionOf("vm1", 1);
+    const both = [host.define("vm1", 1), host.define("vm2", 2, cloned(xml))];
+    const [first, second] = await Promise.allSettled(both);
+    expect(first).toMatchObject({ status: "fulfilled" });
+    expect(second).toMatchObject({ reason: ofVm1(4, "nbd:vm1") });
+  });
+
   it("is taken in where both share it", async () => {
     const host = await site.host(4, configFor([4]));
     const xml = definitionOf("vm1", 1).replace(DISK, `${DISK}<shareable/>`);

@@ -13,10 +13,15 @@ type Wish = VmRecord["wanted"];
 /** What operators and other nodes can ask of a node's machines. */
 export function serveMachines(bus: Bus, room: MachineRoom): BusSubscription[] {
   const service = "failover-actuator";
+  const inTurn = oneByOne();
   return [
     bus.serve(service, "machines", () => describe(room)),
     bus.serve(service, "machine-discover", () => discover(room)),
-    bus.serve(service, "machine-define", ({ xml, prio, wanted }) => define(room, xml, prio, wanted)),
+    bus.serve(service, "machine-define", async ({ xml, prio, wanted }) => {
+      const { vm, obstacles, rivals } = await inTurn(() => define(room, xml, prio, wanted));
+      if (rivals !== null) await refuseRival(room, vm, rivals);
+      return { vm, obstacles };
+    }),
     bus.serve(service, "machine-wish", ({ vm, ...wishes }) => wish(room, vm, wishes)),
     bus.serve(service, "machine-move", ({ vm, to }) => move(room, vm, to)),
     bus.serve(service, "machine-definition", async ({ digest }) => {
@@ -119,6 +124,17 @@ function deviceProblems(room: MachineRoom): Reason[] {
   });
 }
 
+/** Two at once would not see each other: each is compared with what was taken in before it. */
+function oneByOne() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <Answer>(act: () => Promise<Answer>): Promise<Answer> => {
+    const turn = last.then(act);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+}
+
+/** Answers with the digest that others' records are to be compared with, where the machine is new. */
 async function define(room: MachineRoom, xml: string, prio: number | null, wanted: Wish | null) {
   const { host } = room.machines;
   const { digest, meaning } = await room.definitions.add(xml);
@@ -161,8 +177,7 @@ async function define(room: MachineRoom, xml: string, prio: number | null, wante
     const message = `${vm} is not taken in yet: this host is still at what it was told of it before.`;
     throw new QuorateError("MACHINE_BUSY", message, "Try again in a moment.");
   }
-  if (known === null) await refuseRival(room, vm, digest);
-  return { vm, obstacles: [...obstacles] };
+  return { vm, obstacles: [...obstacles], rivals: known === null ? digest : null };
 }
 
 /** By its UUID the kernel tells a running machine's connections: with another one they would be shut off. */
