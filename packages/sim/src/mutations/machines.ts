@@ -21,7 +21,7 @@ const RUNS = [
 ] as const;
 
 /** core-failover's own world of machines, where a seed costs a tenth: for what the simulator has not come upon. */
-const OWN_WORLD = [seedsOf("machines", 300)] as const;
+const OWN_WORLD = [seedsOf("machines", 1500)] as const;
 
 /** The same with a machine that no gate holds, and operators who vouch for hosts that are off. */
 const OWN_WORLD_WITH_PROOFS = [seedsOf("machines-proofs", 60)] as const;
@@ -274,7 +274,7 @@ export const MACHINES: readonly Mutation[] = [
     rule: "The present placement counts, not the one that it was clean under †.",
     edits: [STRAYS_COME_BACK],
     breaks: "safety",
-    attempts: [seedsOf("machines-mixed", 500)],
+    attempts: [seedsOf("machines-mixed", 1500)],
   },
   {
     name: "owner-in-this-view",
