@@ -31,6 +31,7 @@ export const machinePackages = [
   { name: "libvirt-daemon-driver-qemu", why: "libvirtd's part for QEMU" },
   { name: "qemu-system-x86", why: "runs the guests, without KVM" },
   { name: "qemu-utils", why: "qemu-nbd: the disks in the lab's storage host" },
+  { name: "systemd", why: "boots in a guest: the gates come before libvirt" },
 ];
 
 /** Its kernel is what the guests boot. It is fetched and unpacked beside the toolchain, not installed. */
